@@ -1,0 +1,149 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
+use kici_model::text::{Email, OrgName};
+
+use crate::{Config, dev, org, print, reference, serve};
+
+/// The control plane for CI: who may do what, webhooks in, and their relay to your orchestrator.
+#[derive(Debug, Parser)]
+#[command(name = "kici-platform", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try everything on this machine: an embedded database, a demo organization, and a small
+    /// orchestrator that takes its webhooks. Nothing to install, nothing to configure.
+    Dev {
+        /// Where to listen; loopback only. Port 0 takes a free one.
+        #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        /// Keep nothing: use a temporary folder instead of `./.kici-dev/`.
+        #[arg(long)]
+        ephemeral: bool,
+    },
+    /// Run the platform. Brings the database up to date first.
+    Serve {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Bring the database up to date, and do nothing else.
+    Migrate {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Look at the configuration without running anything.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Make organizations on the database itself, as its operator.
+    #[command(subcommand)]
+    Org(OrgCommand),
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Print a page of the reference documentation.
+    Reference {
+        /// Which page.
+        page: reference::Page,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say whether the configuration can be used.
+    Check {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Print the configuration as it is in effect, secrets blanked.
+    Print {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum OrgCommand {
+    /// Make an organization with one owner, and print a personal access token for them.
+    Create {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// What people will call it.
+        #[arg(long)]
+        name: OrgName,
+        /// The e-mail address of its owner, who is added where unknown.
+        #[arg(long, value_name = "EMAIL")]
+        owner: Email,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration, as TOML. `KICI_<SECTION>_<KEY>` in the environment goes before it.
+    #[arg(long = "config", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn load(&self) -> anyhow::Result<Config> {
+        Ok(Config::load(self.file.as_deref(), std::env::vars())?)
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    // One crypto provider for everything that opens TLS. It fails only if there is one already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if print::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            print::error(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Dev { listen, ephemeral } => block_on(dev::run(listen, ephemeral)),
+        Command::Serve { config } => block_on(serve::run(config.load()?)),
+        Command::Migrate { config } => block_on(migrate(config.load()?)),
+        Command::Config(ConfigCommand::Check { config }) => {
+            config.load()?;
+            print::line("The configuration can be used.")
+        }
+        Command::Config(ConfigCommand::Print { config }) => print::text(&config.load()?.to_toml()),
+        Command::Org(OrgCommand::Create { config, name, owner }) => {
+            block_on(org::create(config.load()?, name, owner))
+        }
+        Command::Openapi => print::text(&kici_api::document()),
+        Command::Reference { page } => print::text(&reference::page(page)),
+    }
+}
+
+async fn migrate(config: Config) -> anyhow::Result<()> {
+    kici_migration::migrate(&config.database.url).await.context("the database was not migrated")?;
+    print::line("The database is up to date.")
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads to run on")?
+        .block_on(work)
+}
+
+/// The whole tree of commands, for the reference.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}

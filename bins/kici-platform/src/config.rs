@@ -1,0 +1,262 @@
+//! The configuration: a TOML file, then the environment. Every error is told at once, and a key
+//! that is not known comes with the nearest one that is.
+
+mod keys;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use ipnet::IpNet;
+
+pub(crate) use keys::{KEYS, Key};
+
+use crate::telemetry::Format;
+
+/// The configuration in effect.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) server: ServerConfig,
+    pub(crate) database: DatabaseConfig,
+    pub(crate) log: LogConfig,
+    values: Values,
+}
+
+#[derive(Debug)]
+pub(crate) struct ServerConfig {
+    pub(crate) listen: SocketAddr,
+    pub(crate) public_url: Option<String>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+}
+
+pub(crate) struct DatabaseConfig {
+    pub(crate) url: String,
+    pub(crate) connections: u32,
+}
+
+/// Hides the password in the address.
+impl std::fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseConfig")
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct LogConfig {
+    pub(crate) level: String,
+    pub(crate) format: Format,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration can't be used:{}", .0.iter().map(|e| format!("\n  {e}")).collect::<String>())]
+pub struct ConfigError(Vec<String>);
+
+/// The text of each key that is set, by section and key.
+#[derive(Default)]
+struct Values(BTreeMap<(&'static str, &'static str), String>);
+
+impl std::fmt::Debug for Values {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Config {
+    /// Reads `file`, where there is one, and lets `environment` go before it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut errors = Vec::new();
+        let mut values = Values::default();
+        if let Some(file) = file {
+            match std::fs::read_to_string(file) {
+                Ok(text) => values.read_file(&text, &mut errors),
+                Err(error) => errors.push(format!("{}: {error}", file.display())),
+            }
+        }
+        values.read_environment(environment, &mut errors);
+        let config = Self::parse(values, &mut errors);
+        match config {
+            Some(config) if errors.is_empty() => Ok(config),
+            _ => Err(ConfigError(errors)),
+        }
+    }
+
+    fn parse(values: Values, errors: &mut Vec<String>) -> Option<Self> {
+        let listen = values.parsed("server", "listen", errors);
+        let public_url = values.optional("server", "public_url").map(|url| base_url(&url));
+        let public_url = told(public_url.transpose(), "server.public_url", errors);
+        let trusted_proxies = told(
+            networks(values.optional("server", "trusted_proxies")),
+            "server.trusted_proxies",
+            errors,
+        );
+        let url = told(database(values.optional("database", "url")), "database.url", errors);
+        let connections = values.parsed("database", "connections", errors);
+        let format = match values.text("log", "format").as_str() {
+            "text" => Some(Format::Text),
+            "json" => Some(Format::Json),
+            other => {
+                errors.push(format!("log.format: `{other}`; `text` and `json` work"));
+                None
+            }
+        };
+        Some(Self {
+            server: ServerConfig {
+                listen: listen?,
+                public_url: public_url?,
+                trusted_proxies: trusted_proxies?,
+            },
+            database: DatabaseConfig { url: url?, connections: connections? },
+            log: LogConfig { level: values.text("log", "level"), format: format? },
+            values,
+        })
+    }
+
+    /// The configuration in effect as TOML, secrets blanked.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        let mut section = "";
+        for key in KEYS {
+            if key.section != section {
+                section = key.section;
+                let gap = if text.is_empty() { "" } else { "\n" };
+                text += &format!("{gap}[{section}]\n");
+            }
+            let value = match self.values.optional(key.section, key.name) {
+                None => continue,
+                Some(_) if key.is_secret => "***".to_owned(),
+                Some(value) => value,
+            };
+            text += &format!("{} = {}\n", key.name, toml::Value::String(value));
+        }
+        text
+    }
+}
+
+impl Values {
+    fn read_file(&mut self, text: &str, errors: &mut Vec<String>) {
+        let sections = match text.parse::<toml::Table>() {
+            Ok(sections) => sections,
+            Err(error) => return errors.push(error.to_string()),
+        };
+        for (section, keys) in sections {
+            let Some(keys) = keys.as_table() else {
+                errors.push(format!("`{section}` must be a section: write `[{section}]`"));
+                continue;
+            };
+            for (name, value) in keys {
+                match (keys::find(&section, name), plain(value)) {
+                    (Err(unknown), _) => errors.push(unknown),
+                    (Ok(_), None) => errors.push(format!(
+                        "{section}.{name}: a text, a number or a list of texts is expected"
+                    )),
+                    (Ok(key), Some(text)) => {
+                        self.0.insert((key.section, key.name), text);
+                    }
+                }
+            }
+        }
+    }
+
+    fn read_environment(
+        &mut self,
+        environment: impl Iterator<Item = (String, String)>,
+        errors: &mut Vec<String>,
+    ) {
+        for (variable, value) in environment {
+            match keys::find_variable(&variable) {
+                None => {}
+                Some(Err(unknown)) => errors.push(unknown),
+                Some(Ok(key)) => {
+                    self.0.insert((key.section, key.name), value);
+                }
+            }
+        }
+    }
+
+    fn optional(&self, section: &str, name: &str) -> Option<String> {
+        let key = KEYS.iter().find(|key| key.section == section && key.name == name)?;
+        let set = self.0.get(&(key.section, key.name)).cloned();
+        set.or_else(|| key.default.map(ToOwned::to_owned))
+    }
+
+    fn text(&self, section: &str, name: &str) -> String {
+        self.optional(section, name).unwrap_or_default()
+    }
+
+    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        section: &str,
+        name: &str,
+        errors: &mut Vec<String>,
+    ) -> Option<T> {
+        let text = self.text(section, name);
+        let parsed = text.parse().map_err(|error| format!("`{text}`: {error}"));
+        told(parsed, &format!("{section}.{name}"), errors)
+    }
+}
+
+fn told<T>(result: Result<T, String>, key: &str, errors: &mut Vec<String>) -> Option<T> {
+    result.map_err(|error| errors.push(format!("{key}: {error}"))).ok()
+}
+
+/// A value as the environment would have it.
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Array(items) => {
+            let texts: Option<Vec<_>> = items.iter().map(toml::Value::as_str).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        _ => None,
+    }
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.trim_matches('/').is_empty() && !host.contains(['?', '#', ' ']) => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(format!("`{text}`: an address like `https://ci.example.org` is expected")),
+    }
+}
+
+fn networks(text: Option<String>) -> Result<Vec<IpNet>, String> {
+    let text = text.unwrap_or_default();
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items
+        .map(|item| {
+            let network =
+                item.parse().or_else(|_| item.parse::<std::net::IpAddr>().map(IpNet::from));
+            network.map_err(|_| {
+                format!("`{item}`: an address or a network like `10.0.0.0/8` is expected")
+            })
+        })
+        .collect()
+}
+
+fn database(url: Option<String>) -> Result<String, String> {
+    let forms =
+        "`sqlite:///var/lib/kici/platform.db?mode=rwc` or `postgres://user:password@host/database`";
+    match url {
+        None => Err(format!("is missing; write {forms}")),
+        Some(url) if ["sqlite:", "postgres:", "postgresql:"].iter().any(|s| url.starts_with(s)) => {
+            Ok(url)
+        }
+        Some(_) => Err(format!("no database of ours; write {forms}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Every key there is: its default and what it means. The reference page is made from this.
+
+/// A key of the configuration.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) section: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) default: Option<&'static str>,
+    pub(crate) is_secret: bool,
+    pub(crate) help: &'static str,
+}
+
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    default: Option<&'static str>,
+    help: &'static str,
+) -> Key {
+    Key { section, name, default, is_secret: false, help }
+}
+
+/// All of them, by section.
+pub(crate) const KEYS: &[Key] = &[
+    key("server", "listen", Some("127.0.0.1:8080"), "Where to listen, as `ADDR:PORT`."),
+    key(
+        "server",
+        "public_url",
+        None,
+        "Where webhook providers reach the server, such as `https://ci.example.org`. Left out, it is the address that the server listens on.",
+    ),
+    key(
+        "server",
+        "trusted_proxies",
+        Some(""),
+        "Proxies whose `X-Forwarded-For` is believed: a list of addresses and networks; separated by commas in the environment.",
+    ),
+    Key {
+        section: "database",
+        name: "url",
+        default: None,
+        is_secret: true,
+        help: "`sqlite:///PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/DATABASE`. Required.",
+    },
+    key("database", "connections", Some("16"), "The most connections to the database."),
+    key(
+        "log",
+        "level",
+        Some("info"),
+        "What is logged: `error`, `warn`, `info`, `debug` or `trace`, also by module as in `info,kici_link=debug`.",
+    ),
+    key("log", "format", Some("text"), "How lines look: `text` or `json`."),
+];
+
+/// The key `section.name`, or a sentence with the nearest one.
+pub(crate) fn find(section: &str, name: &str) -> Result<&'static Key, String> {
+    let wanted = format!("{section}.{name}");
+    KEYS.iter().find(|key| key.section == section && key.name == name).ok_or_else(|| {
+        let dotted = |key: &Key| format!("{}.{}", key.section, key.name);
+        format!("`{wanted}` is not known{}", nearest(&wanted, dotted))
+    })
+}
+
+/// The key that an environment variable sets; `None` for one that is none of ours.
+pub(crate) fn find_variable(variable: &str) -> Option<Result<&'static Key, String>> {
+    let sections = ["KICI_SERVER_", "KICI_DATABASE_", "KICI_LOG_"];
+    if !sections.iter().any(|section| variable.starts_with(section)) {
+        return None;
+    }
+    let found = KEYS.iter().find(|key| key.variable() == variable);
+    Some(found.ok_or_else(|| {
+        format!("`{variable}` in the environment is not known{}", nearest(variable, Key::variable))
+    }))
+}
+
+impl Key {
+    /// The environment variable that sets it.
+    pub(crate) fn variable(&self) -> String {
+        format!("KICI_{}_{}", self.section, self.name).to_uppercase()
+    }
+}
+
+fn nearest(wanted: &str, name: impl Fn(&Key) -> String) -> String {
+    KEYS.iter()
+        .map(name)
+        .map(|name| (strsim::jaro_winkler(wanted, &name), name))
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| format!("; did you mean `{name}`?"))
+        .unwrap_or_default()
+}

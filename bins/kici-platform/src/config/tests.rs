@@ -1,0 +1,51 @@
+use std::io::Write;
+
+use super::*;
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let file = std::env::temp_dir().join(format!(
+        "kici-config-{}-{}.toml",
+        std::process::id(),
+        text.len()
+    ));
+    std::fs::File::create(&file).unwrap().write_all(text.as_bytes()).unwrap();
+    let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    let loaded = Config::load(Some(&file), environment);
+    std::fs::remove_file(&file).unwrap();
+    loaded.map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_environment_goes_before_the_file_and_defaults_come_last() {
+    let text = "[database]\nurl = \"postgres://kici:hush@db/kici\"\nconnections = 4\n[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"192.0.2.1\"]\n";
+    let config =
+        load(text, &[("KICI_DATABASE_CONNECTIONS", "9"), ("KICI_TEST_PG_URL", "x")]).unwrap();
+    assert_eq!(config.database.connections, 9);
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.trusted_proxies.len(), 2);
+    let printed = config.to_toml();
+    assert!(printed.contains("url = \"***\""), "{printed}");
+    assert!(!format!("{config:?}{printed}").contains("hush"));
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_what_would_work() {
+    let text = "[server]\nlisten = \"here\"\npublic_ulr = \"x\"\n[database]\nurl = \"mysql://x\"\n[log]\nformat = \"xml\"\n";
+    let error = load(text, &[("KICI_SERVER_LISEN", "x")]).unwrap_err();
+    for part in [
+        "server.listen: `here`",
+        "`server.public_ulr` is not known; did you mean `server.public_url`?",
+        "`KICI_SERVER_LISEN` in the environment is not known; did you mean `KICI_SERVER_LISTEN`?",
+        "database.url: no database of ours",
+        "log.format: `xml`; `text` and `json` work",
+    ] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_or_not_there_is_named() {
+    assert!(load("[server", &[]).unwrap_err().contains("database.url: is missing"));
+    let missing = Config::load(Some(Path::new("/nowhere/kici.toml")), std::iter::empty());
+    assert!(missing.unwrap_err().to_string().contains("/nowhere/kici.toml"));
+}

@@ -1,0 +1,85 @@
+//! `kici-platform dev`: everything on this machine, ready to be tried.
+
+mod banner;
+mod demo;
+mod secrets;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::server::Options;
+use crate::{Server, serve, telemetry};
+
+/// Where the demo keeps its things between starts.
+const FOLDER: &str = ".kici-dev";
+/// How long the demo orchestrator may take to connect to a server in the same process.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs until Ctrl-C or SIGTERM.
+pub(crate) async fn run(listen: SocketAddr, ephemeral: bool) -> anyhow::Result<()> {
+    if !listen.ip().is_loopback() {
+        bail!("`dev` is for this machine alone: listen on 127.0.0.1, not on {}", listen.ip());
+    }
+    telemetry::start("warn", telemetry::Format::Text)?;
+    // First of all, so that a second start in the same place fails before it touches anything.
+    let listener = serve::bind(listen).await?;
+    let folder = Folder::open(ephemeral)?;
+    let options = Options { is_local: true, ..Options::new(folder.database()) };
+    let server = Server::start(listener, options).await?;
+    let secrets = secrets::prepare(server.app(), folder.path()).await?;
+    let orchestrator = demo::orchestrator(&secrets, server.address())?;
+    orchestrator
+        .wait_until_registered(PATIENCE)
+        .await
+        .context("the demo orchestrator could not connect")?;
+    banner::print(&secrets, server.address(), folder.path(), ephemeral)?;
+    serve::stop_signal().await?;
+    orchestrator.stop().await;
+    server.stop().await
+}
+
+/// The folder of the demo; an ephemeral one is removed in the end.
+struct Folder {
+    path: PathBuf,
+    is_ephemeral: bool,
+}
+
+impl Folder {
+    fn open(is_ephemeral: bool) -> anyhow::Result<Self> {
+        let path = if is_ephemeral {
+            std::env::temp_dir().join(format!("kici-dev-{}", std::process::id()))
+        } else {
+            std::env::current_dir().context("no current folder")?.join(FOLDER)
+        };
+        private_folder(&path).with_context(|| format!("can't make {}", path.display()))?;
+        Ok(Self { path, is_ephemeral })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn database(&self) -> String {
+        format!("sqlite://{}?mode=rwc", self.path.join("platform.db").display())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.is_ephemeral
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(folder = %self.path.display(), %error, "not removed");
+        }
+    }
+}
+
+/// The database holds nothing but hashes of tokens, but the bodies of webhooks are nobody's business.
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}

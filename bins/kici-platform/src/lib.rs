@@ -1,0 +1,16 @@
+//! The platform as a program: configuration, wiring and commands. What it does is decided in the
+//! crates below; tests start the same [`Server`] in process.
+
+mod acceptor;
+pub mod cli;
+mod config;
+mod dev;
+mod org;
+mod print;
+mod reference;
+mod serve;
+mod server;
+mod telemetry;
+
+pub use config::Config;
+pub use server::{Options, Server};

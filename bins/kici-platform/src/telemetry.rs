@@ -1,0 +1,27 @@
+//! The log: one line an event, to standard error. `RUST_LOG` goes before the configuration.
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+/// How lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging what `filter` lets through.
+pub(crate) fn start(filter: &str, format: Format) -> anyhow::Result<()> {
+    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(given) => EnvFilter::try_new(given).context("`RUST_LOG` can't be used")?,
+        Err(_) => EnvFilter::try_new(filter).context("`log.level` can't be used")?,
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        Format::Text => log.try_init(),
+        Format::Json => log.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("{error}"))
+}

@@ -1,0 +1,45 @@
+//! The OpenAPI document: checked in as it is made, and of a shape that generators take.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+fn document() -> Value {
+    serde_json::from_str(&kici_api::document()).unwrap()
+}
+
+#[test]
+fn the_checked_in_document_is_the_one_that_is_made() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi/platform.json");
+    let checked_in = std::fs::read_to_string(path).unwrap();
+    assert!(checked_in == kici_api::document(), "run `cargo xtask generate`");
+}
+
+#[test]
+fn every_operation_has_one_success_and_one_kind_of_error() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path}"));
+            assert!(ids.insert(id.to_owned()), "{id} twice");
+            let responses = operation["responses"].as_object().unwrap();
+            let successes = responses.keys().filter(|status| status.starts_with('2')).count();
+            assert_eq!(successes, 1, "{id}");
+            for (status, response) in
+                responses.iter().filter(|(status, _)| !status.starts_with('2'))
+            {
+                let schema = &response["content"]["application/json"]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/Problem", "{id} {status}");
+            }
+            for parameter in path.split('/').filter_map(|part| part.strip_prefix('{')) {
+                let name = parameter.trim_end_matches('}');
+                let named = operation["parameters"].as_array().unwrap().iter().any(|known| {
+                    known["name"] == name && known["in"] == "path" && known["required"] == true
+                });
+                assert!(named, "{id} `{name}`: {}", operation["parameters"]);
+            }
+        }
+    }
+    assert!(ids.contains("orchestrator_keys_revoke"));
+}

@@ -1,0 +1,23 @@
+//! The platform at its borders: HTTP on one side, orchestrators on the other.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "tests fail by panicking"
+)]
+
+mod authorization;
+mod commands;
+mod delivery;
+mod dev;
+mod document;
+mod event_log;
+mod link;
+mod orchestrator_keys;
+mod relay;
+mod restart;
+mod support;
+mod webhooks;

@@ -1,0 +1,153 @@
+//! The ingress: what is taken, what is refused, and how.
+
+use kici_model::RoutingKey;
+use kici_model::Secret;
+use kici_orchestrator_core::{Source, Verification, sign};
+use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform, on_both_databases};
+use reqwest::Method;
+
+use crate::support::{Post, Scene, json, problem};
+
+on_both_databases! {
+    async fn a_signed_push_is_accepted_and_stands_in_the_event_log(database: Database) {
+        let scene = Scene::new(&database).await;
+        let mut post = Post::new(r#"{"ref":"refs/heads/main","repository":{"full_name":"acme/web"}}"#);
+        post.id = "72d3162e-cc78-11e3-81ab-4c9367dc0958".to_owned();
+        let answer = json(post.to(&scene.platform, &scene.org).await).await;
+        assert_eq!(answer["status"], "accepted");
+        assert_eq!(answer["deliveryId"], "72d3162e-cc78-11e3-81ab-4c9367dc0958");
+        let log = scene.org.request(&scene.platform, Method::GET, "/event-log");
+        let log = json(log.send().await.unwrap()).await;
+        let item = &log["items"][0];
+        assert_eq!(item["status"], "relayed");
+        assert_eq!(item["event"], "push");
+        assert_eq!(item["ref"], "refs/heads/main");
+        assert_eq!(item["repoIdentifier"], "acme/web");
+        assert_eq!(item["routingKey"], "github:884211");
+        assert_eq!(item["attempts"][0]["outcome"], "accepted");
+        assert_eq!(item["clientIp"], "127.0.0.1");
+        assert_eq!(log["nextCursor"], serde_json::Value::Null);
+    }
+
+    async fn the_orchestrators_refusals_become_statuses_and_rows(database: Database) {
+        let scene = Scene::new(&database).await;
+        let mut forged = Post::new("{}");
+        forged.signature = sign::github("another secret", b"{}");
+        problem(forged.to(&scene.platform, &scene.org).await, 401, "rejected_signature").await;
+        let broken = Post::new("{");
+        problem(broken.to(&scene.platform, &scene.org).await, 500, "rejected_misconfigured").await;
+        scene.orchestrator.set_enabled("github:884211", false);
+        let answer = Post::new("{}").to(&scene.platform, &scene.org).await;
+        problem(answer, 404, "rejected_unknown_source").await;
+        let log = scene.org.request(&scene.platform, Method::GET, "/event-log");
+        let log = json(log.send().await.unwrap()).await;
+        let statuses: Vec<_> = log["items"].as_array().unwrap().iter()
+            .map(|item| (item["status"].as_str().unwrap(), item["reason"].as_str().unwrap().split(':').next().unwrap()))
+            .collect();
+        assert_eq!(statuses, [
+            ("rejected", "rejected_unknown_source"),
+            ("rejected", "rejected_misconfigured"),
+            ("rejected", "rejected_signature"),
+        ]);
+        assert_eq!(scene.collected.count(), 0);
+    }
+
+    async fn unknown_sources_are_404_and_leave_no_row(database: Database) {
+        let scene = Scene::new(&database).await;
+        let mut other = Post::new("{}");
+        other.app = "1".to_owned();
+        problem(other.to(&scene.platform, &scene.org).await, 404, "unknown_source").await;
+        for org in ["org_nothere12345", "nonsense", "org_%00"] {
+            let url = scene.platform.url(&format!("/webhook/{org}/github"));
+            let answer = Post::new("{}").request(scene.platform.http(), &url).await;
+            problem(answer, 404, "unknown_source").await;
+        }
+        let url = scene.platform.url(&format!("/webhook/{}/generic/none", scene.org.id));
+        let answer = Post::new("{}").request(scene.platform.http(), &url).await;
+        problem(answer, 404, "unknown_source").await;
+        let log = scene.org.request(&scene.platform, Method::GET, "/event-log");
+        assert_eq!(json(log.send().await.unwrap()).await["items"].as_array().unwrap().len(), 0);
+    }
+
+    async fn without_an_orchestrator_the_sender_is_told_when_to_come_back(database: Database) {
+        let scene = Scene::new(&database).await;
+        let Scene { platform, org, orchestrator, .. } = scene;
+        orchestrator.stop().await;
+        let mut answer = Post::new("{}").to(&platform, &org).await;
+        // The platform hears of the end a moment after the orchestrator has said goodbye.
+        for _ in 0..50 {
+            if answer.status() == 503 { break }
+            answer = Post::new("{}").to(&platform, &org).await;
+        }
+        assert_eq!(answer.headers()["retry-after"], "5");
+        let body = problem(answer, 503, "no_orchestrator").await;
+        assert_eq!(body["error"], "No orchestrator available");
+        let log = org.request(&platform, Method::GET, "/event-log");
+        assert_eq!(json(log.send().await.unwrap()).await["items"][0]["status"], "failed");
+    }
+
+    async fn generic_sources_are_found_by_name_and_by_id(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let source = "3f0c8a6e-0f57-4d0c-9b44-8f1f2b8f7a10";
+        let key = RoutingKey::Generic { org: org.id.clone(), source: source.into() };
+        let verification = Verification::Bearer {
+            header: "authorization".to_owned(),
+            token: Secret::new("hush".to_owned()),
+        };
+        let collected = std::sync::Arc::new(kici_orchestrator_core::Collect::default());
+        let sources = [Source::generic(&key, "deploy-hooks", verification)];
+        let _orchestrator = org.orchestrator(&platform, sources, collected.clone()).await.unwrap();
+        for segment in [source, "deploy-hooks"] {
+            let url = platform.url(&format!("/webhook/{}/generic/{segment}", org.id));
+            let answer = platform.http().post(&url).bearer_auth("hush")
+                .header("x-delivery-id", format!("id of {segment}"))
+                .header("x-event-type", "deployed").header("cookie", "secret=1")
+                .body("not json").header("content-type", "text/plain").send().await.unwrap();
+            json(answer).await;
+            let refused = platform.http().post(&url).body("x").send().await.unwrap();
+            problem(refused, 401, "rejected_signature").await;
+        }
+        let got = collected.wait_for_count(2, PATIENCE).await.unwrap();
+        assert_eq!(got[0].start.event, "deployed");
+        assert!(got[0].start.delivery_id.starts_with(&format!("{key}:")), "{}", got[0].start.delivery_id);
+        assert_eq!(got[0].start.headers["content-type"], "text/plain");
+        assert!(!got[0].start.headers.contains_key("cookie"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_github_always_sends_are_asked_for_by_name() {
+    let database = Database::sqlite().await.unwrap();
+    let scene = Scene::new(&database).await;
+    let url = scene.platform.url(&format!("/webhook/{}/github", scene.org.id));
+    let all = [
+        ("x-github-event", "push"),
+        ("x-github-delivery", "d"),
+        ("x-github-hook-installation-target-type", "integration"),
+        ("x-github-hook-installation-target-id", "884211"),
+    ];
+    for missing in 0..all.len() {
+        let mut request = scene.platform.http().post(&url).body("{}");
+        for (at, (name, value)) in all.into_iter().enumerate() {
+            if at != missing {
+                request = request.header(name, value);
+            }
+        }
+        let body = problem(request.send().await.unwrap(), 400, "invalid_header").await;
+        assert!(body["error"].as_str().unwrap().contains(all[missing].0), "{body}");
+    }
+    let mut odd = Post::new("{}");
+    odd.app = "12x".to_owned();
+    problem(odd.to(&scene.platform, &scene.org).await, 400, "invalid_header").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_25_mib_is_413_whether_its_length_is_told_or_not() {
+    let database = Database::sqlite().await.unwrap();
+    let scene = Scene::new(&database).await;
+    let mut told = Post::new("");
+    told.body = vec![b' '; 26 * 1024 * 1024];
+    problem(told.to(&scene.platform, &scene.org).await, 413, "too_large").await;
+    assert_eq!(scene.collected.count(), 0);
+}

@@ -1,0 +1,53 @@
+//! Where a request came from. `X-Forwarded-For` is anybody's claim, unless a trusted proxy made it.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use poem::{Addr, Request};
+
+/// The address of the client: that of the connection or, behind trusted proxies, the last hop that
+/// is not one of them.
+pub(crate) fn of(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
+    let peer = match &request.remote_addr().0 {
+        Addr::SocketAddr(address) => address.ip().to_canonical(),
+        Addr::Unix(_) | Addr::Custom(..) => return None,
+    };
+    let values = request.headers().get_all("x-forwarded-for");
+    let hops: Vec<_> = values.iter().filter_map(|value| value.to_str().ok()).collect();
+    Some(last_untrusted(peer, &hops.join(","), trusted))
+}
+
+fn last_untrusted(peer: IpAddr, forwarded: &str, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut client = peer;
+    for hop in forwarded.rsplit(',') {
+        if !is_trusted(&client) {
+            break;
+        }
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        client = address.to_canonical();
+    }
+    client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(peer: &str, forwarded: &str, want: &str) {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let got = last_untrusted(peer.parse().unwrap(), forwarded, &trusted);
+        assert_eq!(got, want.parse::<IpAddr>().unwrap(), "{peer} {forwarded}");
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        check("192.0.2.1", "", "192.0.2.1");
+        check("192.0.2.1", "198.51.100.9", "192.0.2.1");
+        check("10.0.0.1", "198.51.100.9", "198.51.100.9");
+        check("10.0.0.1", "203.0.113.7, 198.51.100.9, 10.0.0.2", "198.51.100.9");
+        check("10.0.0.1", "nonsense", "10.0.0.1");
+        check("10.0.0.1", "10.0.0.3,10.0.0.2", "10.0.0.3");
+    }
+}

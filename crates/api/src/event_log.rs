@@ -1,0 +1,144 @@
+//! `/orgs/{org}/event-log`
+
+use std::sync::Arc;
+
+use kici_domain::{App, event_log};
+use kici_model::Timestamp;
+use kici_model::delivery::Attempt;
+use kici_model::event_log::Event;
+use kici_model::page::Limit;
+use kici_rbac::perm;
+use poem::web::Data;
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+
+use crate::org::Org;
+use crate::problem::{ApiError, FieldError};
+use crate::routes::Tag;
+
+/// One delivery.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct EventLogItem {
+    /// Its id here.
+    id: String,
+    /// The sender's id of it.
+    delivery_id: String,
+    /// The source it was for.
+    routing_key: String,
+    /// What happened, in the provider's words.
+    event: String,
+    /// The `action` of the body.
+    action: Option<String>,
+    /// The repository that the body names.
+    repo_identifier: Option<String>,
+    /// The git ref that the body names.
+    r#ref: Option<String>,
+    /// What became of it: `relayed`, `rejected` or `failed`.
+    status: String,
+    /// Why, where it was not relayed.
+    reason: Option<String>,
+    /// Every connection that it was offered to, in order.
+    attempts: Vec<EventLogAttempt>,
+    /// The size of the body in bytes.
+    payload_size_bytes: i64,
+    /// The SHA-256 of the body in lower-case hexadecimal.
+    payload_hash: String,
+    /// Where it came from.
+    client_ip: Option<String>,
+    /// When its last byte had arrived.
+    received_at: String,
+}
+
+/// One offer of a delivery to one connection.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct EventLogAttempt {
+    /// When.
+    at: String,
+    /// The connection.
+    connection_id: String,
+    /// The orchestrator's verdict, or `timeout` or `disconnected`.
+    outcome: String,
+}
+
+/// A page of the event log.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct EventLogPage {
+    /// The deliveries, newest first.
+    items: Vec<EventLogItem>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
+}
+
+pub(crate) struct EventLog;
+
+#[OpenApi(prefix_path = "/orgs/:org")]
+impl EventLog {
+    /// Every delivery to the organization's sources, newest first.
+    #[oai(
+        path = "/event-log",
+        method = "get",
+        operation_id = "event_log_list",
+        tag = "Tag::EventLog"
+    )]
+    async fn list(
+        &self,
+        org: Org<perm::EventLogRead>,
+        app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 50 if left out.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<EventLogPage>, ApiError> {
+        let limit = match limit.0 {
+            None => Limit::DEFAULT,
+            Some(limit) => Limit::new(limit).ok_or_else(|| out_of_range(limit))?,
+        };
+        let page = event_log::list(&app, &org, limit, cursor.0.as_deref()).await?;
+        Ok(Json(EventLogPage {
+            items: page.items.into_iter().map(EventLogItem::from).collect(),
+            next_cursor: page.next,
+        }))
+    }
+}
+
+fn out_of_range(limit: u64) -> ApiError {
+    let message = format!("is {limit}; 1 to {} work", Limit::MAX);
+    ApiError::fields(vec![FieldError { path: "limit".to_owned(), message }])
+}
+
+impl From<Event> for EventLogItem {
+    fn from(event: Event) -> Self {
+        Self {
+            id: event.id.to_string(),
+            delivery_id: event.delivery_id.to_string(),
+            routing_key: event.routing_key.to_string(),
+            event: event.event,
+            action: event.action,
+            repo_identifier: event.repo,
+            r#ref: event.git_ref,
+            status: event.status.to_string(),
+            reason: event.reason,
+            attempts: event.attempts.into_iter().map(EventLogAttempt::from).collect(),
+            payload_size_bytes: event.body_bytes,
+            payload_hash: event.body_hash,
+            client_ip: event.client_ip,
+            received_at: event.received_at.to_string(),
+        }
+    }
+}
+
+impl From<Attempt> for EventLogAttempt {
+    fn from(attempt: Attempt) -> Self {
+        let at = Timestamp::from_micros(attempt.at_micros);
+        Self {
+            at: at.map(|at| at.to_string()).unwrap_or_default(),
+            connection_id: attempt.connection,
+            outcome: attempt.outcome,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `/orgs/{org}/orchestrator-keys`
+
+use std::sync::Arc;
+
+use kici_domain::App;
+use kici_domain::orchestrator_keys::{self, NewOrchestratorKey};
+use kici_model::{CredentialId, orchestrator_keys as model};
+use kici_rbac::perm;
+use poem::web::Data;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use crate::body::{Body, Fields, Form};
+use crate::org::Org;
+use crate::problem::ApiError;
+use crate::routes::Tag;
+use crate::text::Txt;
+
+/// An orchestrator key, without its token.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct OrchestratorKey {
+    /// Its id.
+    id: String,
+    /// What it is called.
+    name: String,
+    /// What it is for.
+    description: Option<String>,
+    /// The first 16 characters of the token.
+    prefix: String,
+    /// Who made it.
+    created_by: String,
+    /// When it was made.
+    created_at: String,
+    /// When an orchestrator last connected with it.
+    last_used_at: Option<String>,
+}
+
+/// The orchestrator keys in use.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct OrchestratorKeyList {
+    /// Oldest first.
+    orchestrator_keys: Vec<OrchestratorKey>,
+}
+
+/// What to make.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct OrchestratorKeyCreate {
+    /// What it is called: 1 to 100 characters.
+    name: String,
+    /// What it is for: at most 500 characters.
+    description: Option<String>,
+}
+
+/// A key that was just made.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct OrchestratorKeyCreated {
+    /// The token: shown now and never again. An orchestrator takes it as `KICI_PLATFORM_TOKEN`.
+    token: String,
+    /// The key.
+    key: OrchestratorKey,
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum Created {
+    /// The key was made.
+    #[oai(status = 201)]
+    Created(Json<OrchestratorKeyCreated>),
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum Revoked {
+    /// The key is revoked, and every connection that was opened with it is closed.
+    #[oai(status = 204)]
+    Revoked,
+}
+
+impl Form for OrchestratorKeyCreate {
+    type Command = NewOrchestratorKey;
+
+    fn read(fields: &mut Fields) -> Option<NewOrchestratorKey> {
+        let (name, description) = (fields.required("name"), fields.optional("description"));
+        Some(NewOrchestratorKey { name: name?, description: description? })
+    }
+}
+
+pub(crate) struct OrchestratorKeys;
+
+#[OpenApi(prefix_path = "/orgs/:org", tag = "Tag::OrchestratorKeys")]
+impl OrchestratorKeys {
+    /// The orchestrator keys in use.
+    #[oai(path = "/orchestrator-keys", method = "get", operation_id = "orchestrator_keys_list")]
+    async fn list(
+        &self,
+        org: Org<perm::ApiKeysRead>,
+        app: Data<&Arc<App>>,
+    ) -> Result<Json<OrchestratorKeyList>, ApiError> {
+        let keys = orchestrator_keys::list(&app, &org).await?;
+        let orchestrator_keys = keys.into_iter().map(OrchestratorKey::from).collect();
+        Ok(Json(OrchestratorKeyList { orchestrator_keys }))
+    }
+
+    /// Make an orchestrator key.
+    #[oai(path = "/orchestrator-keys", method = "post", operation_id = "orchestrator_keys_create")]
+    async fn create(
+        &self,
+        org: Org<perm::ApiKeysAdmin>,
+        app: Data<&Arc<App>>,
+        body: Body<OrchestratorKeyCreate>,
+    ) -> Result<Created, ApiError> {
+        let (made, key) = orchestrator_keys::create(&app, &org, &body.0).await?;
+        let token = made.token.reveal().to_owned();
+        Ok(Created::Created(Json(OrchestratorKeyCreated { token, key: key.into() })))
+    }
+
+    /// Revoke an orchestrator key and close every connection that was opened with it.
+    #[oai(
+        path = "/orchestrator-keys/:key",
+        method = "delete",
+        operation_id = "orchestrator_keys_revoke"
+    )]
+    async fn revoke(
+        &self,
+        org: Org<perm::ApiKeysAdmin>,
+        key: Path<Txt<CredentialId>>,
+        app: Data<&Arc<App>>,
+    ) -> Result<Revoked, ApiError> {
+        orchestrator_keys::revoke(&app, &org, &key.0.0).await?;
+        Ok(Revoked::Revoked)
+    }
+}
+
+impl From<model::OrchestratorKey> for OrchestratorKey {
+    fn from(key: model::OrchestratorKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            name: key.name.to_string(),
+            description: key.description.map(|text| text.to_string()),
+            prefix: key.shown,
+            created_by: key.created_by.to_string(),
+            created_at: key.created_at.to_string(),
+            last_used_at: key.last_used_at.map(|at| at.to_string()),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! All routes, and what every request goes through.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use kici_domain::App;
+use kici_link::Hub;
+use poem::http::Uri;
+use poem::web::Html;
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, get, handler};
+use poem_openapi::{OpenApiService, Tags};
+use tokio_util::task::TaskTracker;
+
+use crate::event_log::EventLog;
+use crate::health::Health;
+use crate::orchestrator_keys::OrchestratorKeys;
+use crate::orchestrators::Orchestrators;
+use crate::orgs::Orgs;
+use crate::sources::Sources;
+use crate::webhooks::Webhooks;
+use crate::{document, link, problem, request_id};
+
+/// What the routes work with.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// The application.
+    pub app: Arc<App>,
+    /// The live connections.
+    pub hub: Arc<Hub>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
+    /// The one host name that is answered to, where the server is meant for one machine alone;
+    /// keeps web pages from reaching it through a name of theirs.
+    pub only_host: Option<Arc<str>>,
+    /// Deliveries under way. They end by themselves, also when their sender hangs up.
+    pub deliveries: TaskTracker,
+}
+
+/// How the document groups operations: a word for each feature.
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// The organization itself.
+    #[oai(rename = "orgs")]
+    Orgs,
+    /// Keys that let orchestrators connect.
+    #[oai(rename = "orchestrator-keys")]
+    OrchestratorKeys,
+    /// Orchestrators that are connected.
+    #[oai(rename = "orchestrators")]
+    Orchestrators,
+    /// Webhook sources, as orchestrators register them.
+    #[oai(rename = "sources")]
+    Sources,
+    /// Every delivery, and what became of it.
+    #[oai(rename = "event-log")]
+    EventLog,
+    /// Where providers post their webhooks.
+    #[oai(rename = "webhooks")]
+    Webhooks,
+    /// Whether the server is up.
+    #[oai(rename = "health")]
+    Health,
+}
+
+/// The operations under `/api/v1`.
+pub(crate) type Api = (Orgs, OrchestratorKeys, Orchestrators, Sources, EventLog);
+/// The operations at the root.
+pub(crate) type Root = (Webhooks, Health);
+
+pub(crate) const TITLE: &str = "KiCI Platform";
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub(crate) fn api() -> OpenApiService<Api, ()> {
+    OpenApiService::new((Orgs, OrchestratorKeys, Orchestrators, Sources, EventLog), TITLE, VERSION)
+        .url_prefix("/api/v1")
+}
+
+pub(crate) fn root() -> OpenApiService<Root, ()> {
+    OpenApiService::new((Webhooks, Health), TITLE, VERSION)
+}
+
+/// The whole server as one endpoint.
+#[must_use]
+pub fn routes(platform: Platform) -> impl Endpoint<Output = Response> + 'static {
+    let only_host = platform.only_host.clone();
+    Route::new()
+        .nest("/api/v1", api())
+        .nest_no_strip("/", root_routes())
+        .data(platform.app.clone())
+        .data(platform)
+        .before(move |request| {
+            let only_host = only_host.clone();
+            async move { problem::check_host(request, only_host.as_deref()) }
+        })
+        .before(one_slash)
+        .around(problem::answer)
+        .around(request_id::assign)
+}
+
+fn root_routes() -> impl Endpoint + 'static {
+    Route::new()
+        .at("/ws", get(link::upgrade))
+        .at("/openapi.json", get(openapi))
+        .at("/docs", get(docs))
+        .nest("/", root().into_endpoint())
+}
+
+/// `//api/v1` is `/api/v1`: existing clients join addresses carelessly.
+async fn one_slash(mut request: Request) -> poem::Result<Request> {
+    let path = request.uri().path();
+    if path.starts_with("//") {
+        let path = format!("/{}", path.trim_start_matches('/'));
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(uri) = format!("{path}{query}").parse::<Uri>() {
+            *request.uri_mut() = uri;
+        }
+    }
+    Ok(request)
+}
+
+#[handler]
+fn openapi() -> Response {
+    Response::builder().content_type("application/json").body(document::text())
+}
+
+#[handler]
+fn docs() -> Html<String> {
+    Html(document::page())
+}
+
+/// How long a request may take to arrive.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(30);

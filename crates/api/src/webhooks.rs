@@ -1,0 +1,158 @@
+//! `/webhook/{org}/…`, where providers post. The orchestrator's verdict is the answer.
+
+use std::collections::BTreeMap;
+
+use kici_domain::webhooks::{self, Incoming, Target};
+use kici_model::delivery::MAX_BODY;
+use poem::http::{HeaderMap, header};
+use poem::web::Data;
+use poem::{Body, Request, RequestBody, Result};
+use poem_openapi::param::Path;
+use poem_openapi::payload::{Binary, Json, Payload};
+use poem_openapi::registry::{MetaMediaType, MetaRequest};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Object, OpenApi};
+
+use crate::body::{discard, too_large, whole};
+use crate::client_ip;
+use crate::problem::ApiError;
+use crate::routes::{Platform, Tag};
+
+/// What becomes of an accepted delivery.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct WebhookAccepted {
+    /// `accepted`: an orchestrator has verified the delivery and taken it.
+    status: String,
+    /// The id under which the event log has it.
+    delivery_id: String,
+}
+
+/// A request with its headers and a body of any type, not read yet.
+pub(crate) struct Posted {
+    headers: BTreeMap<String, String>,
+    declared: Option<usize>,
+    remote: Option<std::net::IpAddr>,
+    body: Body,
+}
+
+impl<'a> ApiExtractor<'a> for Posted {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn request_meta() -> Option<MetaRequest> {
+        let schema = Binary::<Vec<u8>>::schema_ref();
+        let content = vec![MetaMediaType { content_type: Binary::<Vec<u8>>::CONTENT_TYPE, schema }];
+        Some(MetaRequest { description: Some("Any body, up to 25 MiB"), content, required: false })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let platform =
+            request.data::<Platform>().ok_or_else(|| ApiError::bug("routes without a platform"))?;
+        let declared = request.header(header::CONTENT_LENGTH);
+        Ok(Self {
+            headers: headers(request.headers()),
+            declared: declared.and_then(|length| length.parse().ok()),
+            remote: client_ip::of(request, &platform.trusted_proxies),
+            body: body.take()?,
+        })
+    }
+}
+
+/// All headers, since only the orchestrator knows which one carries the credential; but no cookies,
+/// and nothing that belongs to the connection.
+fn headers(all: &HeaderMap) -> BTreeMap<String, String> {
+    const LEFT_OUT: [&str; 8] = [
+        "cookie",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "proxy-authorization",
+    ];
+    let mut kept: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in all {
+        if LEFT_OUT.contains(&name.as_str()) {
+            continue;
+        }
+        let value = String::from_utf8_lossy(value.as_bytes());
+        kept.entry(name.as_str().to_owned())
+            .and_modify(|earlier| *earlier = format!("{earlier}, {value}"))
+            .or_insert_with(|| value.into_owned());
+    }
+    kept
+}
+
+pub(crate) struct Webhooks;
+
+#[OpenApi(tag = "Tag::Webhooks")]
+impl Webhooks {
+    /// A GitHub App posts here.
+    ///
+    /// Each organization has one such address; the App is told by
+    /// `X-GitHub-Hook-Installation-Target-ID`.
+    #[oai(path = "/webhook/:org/github", method = "post", operation_id = "webhooks_github")]
+    async fn github(
+        &self,
+        org: Path<String>,
+        platform: Data<&Platform>,
+        posted: Posted,
+    ) -> Result<Json<WebhookAccepted>, ApiError> {
+        take(&platform, &org.0, Target::GitHub, posted).await
+    }
+
+    /// Anything else posts here, each source at an address of its own.
+    #[oai(
+        path = "/webhook/:org/generic/:source",
+        method = "post",
+        operation_id = "webhooks_generic"
+    )]
+    async fn generic(
+        &self,
+        org: Path<String>,
+        /// The source's name, or the last part of its routing key.
+        source: Path<String>,
+        platform: Data<&Platform>,
+        posted: Posted,
+    ) -> Result<Json<WebhookAccepted>, ApiError> {
+        take(&platform, &org.0, Target::Generic(&source.0), posted).await
+    }
+}
+
+async fn take(
+    platform: &Platform,
+    org: &str,
+    target: Target<'_>,
+    posted: Posted,
+) -> Result<Json<WebhookAccepted>, ApiError> {
+    if posted.declared.is_some_and(|length| length > MAX_BODY) {
+        discard(posted.body).await;
+        return Err(too_large(MAX_BODY));
+    }
+    let found = match webhooks::find(&platform.app, org, target, &posted.headers).await {
+        Ok(found) => found,
+        Err(error) => {
+            discard(posted.body).await;
+            return Err(error.into());
+        }
+    };
+    let incoming = Incoming {
+        headers: posted.headers,
+        client_ip: posted.remote.map(|address| address.to_string()),
+        body: whole(posted.body, MAX_BODY).await?,
+    };
+    // A task of its own: a sender that hangs up must not stop what an orchestrator already has.
+    let app = platform.app.clone();
+    let delivery = async move { webhooks::deliver(&app, found, incoming).await };
+    let span = tracing::Span::current();
+    let delivery = platform.deliveries.spawn(tracing::Instrument::instrument(delivery, span));
+    let taken = delivery.await.map_err(|error| ApiError::bug(&error.to_string()))?;
+    let delivery_id = taken?.to_string();
+    Ok(Json(WebhookAccepted { status: "accepted".to_owned(), delivery_id }))
+}

@@ -1,0 +1,76 @@
+//! What every use case works with. Built once, by the binary.
+
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use kici_model::{Clock, Entropy, Secret};
+use kici_store::Store;
+
+use crate::Trouble;
+use crate::cursor::Cursors;
+use crate::ports::Relay;
+
+/// The application: its database, its ports and its settings.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) relay: Arc<dyn Relay>,
+    pub(crate) cursors: Cursors,
+    pub(crate) settings: Settings,
+}
+
+/// What an operator sets.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Where providers reach this server, without a slash at the end; `None` where they don't.
+    pub public_url: Option<String>,
+}
+
+impl App {
+    /// Puts the application together; fetches, or makes, the key that signs cursors.
+    ///
+    /// # Errors
+    /// The database does not answer, or there is no randomness.
+    pub async fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        relay: Arc<dyn Relay>,
+        settings: Settings,
+    ) -> Result<Self, Trouble> {
+        let mut bytes = [0; 32];
+        entropy.fill(&mut bytes)?;
+        let fresh = Secret::new(HEXLOWER.encode(&bytes));
+        let key = store.server_key("cursors", &fresh, clock.now()).await?;
+        let cursors = Cursors::new(key.expose().as_bytes());
+        Ok(Self { store, clock, entropy, relay, cursors, settings })
+    }
+
+    /// Whether the application can serve: its database answers.
+    ///
+    /// # Errors
+    /// It can't.
+    pub async fn ready(&self) -> Result<(), Trouble> {
+        Ok(self.store.ping().await?)
+    }
+
+    /// The clock, for those who drive the application.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// The source of randomness, for those who drive the application.
+    #[must_use]
+    pub fn entropy(&self) -> &dyn Entropy {
+        &*self.entropy
+    }
+
+    /// What the operator has set.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}

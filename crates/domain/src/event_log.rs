@@ -1,0 +1,53 @@
+//! Reading the event log.
+
+use kici_model::event_log::Event;
+use kici_model::page::{Limit, Page};
+use kici_rbac::perm;
+
+use crate::{App, Fault, Kind, Org, Trouble};
+
+const LIST: &str = "event-log";
+
+/// Why the event log could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum EventLogError {
+    /// The cursor was not made by this server for this list.
+    #[error("`cursor` is not one that this list gave out; leave it out to begin with the newest")]
+    Cursor,
+    /// The server did not do its part.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl Fault for EventLogError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Cursor => Kind::Malformed,
+            Self::Trouble(trouble) => trouble.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Cursor => "invalid_cursor",
+            Self::Trouble(trouble) => trouble.code(),
+        }
+    }
+}
+
+/// A page of the event log, newest first.
+///
+/// # Errors
+/// A tampered cursor, or the database fails.
+pub async fn list(
+    app: &App,
+    org: &Org<perm::EventLogRead>,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<Event, String>, EventLogError> {
+    let read = |cursor| app.cursors.decode(org.id(), LIST, cursor).ok_or(EventLogError::Cursor);
+    let after = cursor.map(read).transpose()?;
+    let page = app.store.events(org.grant(), after.as_ref(), limit).await.map_err(Trouble::from)?;
+    let next = page.next.map(|position| app.cursors.encode(org.id(), LIST, &position));
+    Ok(Page { items: page.items, next })
+}

@@ -1,0 +1,65 @@
+//! What went wrong, in terms that every way of asking shares. Only `api` turns it into a status.
+
+use kici_model::EntropyError;
+use kici_store::StoreError;
+
+/// The kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The request can't be read.
+    Malformed,
+    /// Nobody knows who asks.
+    Unauthenticated,
+    /// They may not.
+    Denied,
+    /// It is not there, or not theirs to know of.
+    Missing,
+    /// The present state does not allow it.
+    Conflict,
+    /// It was understood and refused.
+    Invalid,
+    /// Try again later.
+    Busy,
+    /// Our fault.
+    Bug,
+}
+
+/// An error that a caller is told about. Its `Display` is a sentence that is safe to send; the
+/// chain of sources goes to the log only.
+pub trait Fault: std::error::Error {
+    /// What kind of failure it is.
+    fn kind(&self) -> Kind;
+    /// The word for programs: snake_case, never changed once released.
+    fn code(&self) -> &'static str;
+}
+
+/// What can go wrong in any use case, through nobody's request.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The database did not do its part.
+    #[error("{}", if matches!(.0, StoreError::Unavailable(_)) {
+        "The database is not available right now; try again in a moment"
+    } else {
+        "Something went wrong here; the request id finds it in the log"
+    })]
+    Store(#[from] StoreError),
+    /// The operating system gave no randomness.
+    #[error("Something went wrong here; the request id finds it in the log")]
+    Entropy(#[from] EntropyError),
+}
+
+impl Fault for Trouble {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Store(StoreError::Unavailable(_)) => Kind::Busy,
+            Self::Store(_) | Self::Entropy(_) => Kind::Bug,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Store(StoreError::Unavailable(_)) => "unavailable",
+            Self::Store(_) | Self::Entropy(_) => "internal",
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! One function for each thing that somebody can do.
+//!
+//! Whoever acts comes through [`access`]: it makes the values ([`Org`], [`Link`]) that every other
+//! function asks for in its signature, so that a forgotten check does not compile. Nothing here
+//! knows HTTP or SQL.
+
+pub mod access;
+pub mod api_keys;
+mod app;
+mod cursor;
+pub mod event_log;
+mod fault;
+pub mod orchestrator_keys;
+pub mod orchestrators;
+pub mod orgs;
+pub mod ports;
+pub mod setup;
+pub mod sources;
+pub mod webhooks;
+
+pub use access::{Caller, EnterError, Link, Org};
+pub use app::{App, Settings};
+pub use fault::{Fault, Kind, Trouble};
+pub use kici_wire::shorten;

@@ -1,0 +1,115 @@
+//! Webhook sources: orchestrators register them, people look at them.
+
+use kici_model::sources::{Registration, Source};
+use kici_model::{OrgId, RoutingKey, SourceId};
+use kici_rbac::perm;
+use kici_wire::{Accepted, RegisteredSource, Rejected, shorten};
+
+use crate::{App, Link, Org, Trouble};
+
+/// How long names and slugs are kept.
+const LONGEST: usize = 200;
+
+/// All sources of the organisation, by routing key.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(app: &App, org: &Org<perm::WebhookSourcesRead>) -> Result<Vec<Source>, Trouble> {
+    Ok(app.store.sources(org.grant()).await?)
+}
+
+/// What became of a registration.
+#[derive(Debug)]
+pub struct Registered {
+    /// The keys that the connection serves from now on.
+    pub serves: Vec<RoutingKey>,
+    /// What the orchestrator is told of those.
+    pub accepted: Vec<Accepted>,
+    /// What it is told of the others.
+    pub rejected: Vec<Rejected>,
+}
+
+/// Registers what an orchestrator says that it serves; all of the good ones or, when the database
+/// fails, none.
+///
+/// # Errors
+/// The database fails.
+pub async fn register(
+    app: &App,
+    link: &Link,
+    sources: &[RegisteredSource],
+) -> Result<Registered, Trouble> {
+    let mut done = Registered { serves: Vec::new(), accepted: Vec::new(), rejected: Vec::new() };
+    let mut good = Vec::new();
+    for source in sources {
+        match registration(link.org(), source) {
+            Ok(registration) => good.push(registration),
+            Err(reason) => {
+                let routing_key = shorten(&source.routing_key, LONGEST);
+                done.rejected.push(Rejected { routing_key, reason });
+            }
+        }
+    }
+    if !good.is_empty() {
+        let mut tx = app.store.record().await?;
+        for registration in &good {
+            let fresh = SourceId::new(&*app.clock, &*app.entropy)?;
+            tx.register_source(link.grant(), &fresh, registration, app.clock.now()).await?;
+        }
+        tx.commit().await?;
+    }
+    for Registration { routing_key, .. } in good {
+        done.accepted.push(Accepted {
+            webhook_url: webhook_url(app, link.org(), &routing_key),
+            routing_key: routing_key.to_string(),
+        });
+        done.serves.push(routing_key);
+    }
+    Ok(done)
+}
+
+/// Removes sources for good, and says which were there.
+///
+/// # Errors
+/// The database fails; then none was removed.
+pub async fn deregister(
+    app: &App,
+    link: &Link,
+    routing_keys: &[String],
+) -> Result<Vec<RoutingKey>, Trouble> {
+    let mut removed = Vec::new();
+    let mut tx = app.store.record().await?;
+    for key in routing_keys.iter().filter_map(|key| key.parse().ok()) {
+        if tx.deregister_source(link.grant(), &key).await? {
+            removed.push(key);
+        }
+    }
+    tx.commit().await?;
+    Ok(removed)
+}
+
+/// Where a provider posts to for this source; `None` while the server has no public address.
+#[must_use]
+pub fn webhook_url(app: &App, org: &OrgId, key: &RoutingKey) -> Option<String> {
+    let base = app.settings.public_url.as_deref()?;
+    Some(match key {
+        RoutingKey::GitHub { .. } => format!("{base}/webhook/{org}/github"),
+        RoutingKey::Generic { source, .. } => format!("{base}/webhook/{org}/generic/{source}"),
+    })
+}
+
+fn registration(org: &OrgId, source: &RegisteredSource) -> Result<Registration, String> {
+    let routing_key: RoutingKey = source.routing_key.parse().map_err(|error| format!("{error}"))?;
+    if let RoutingKey::Generic { org: named, .. } = &routing_key
+        && named != org
+    {
+        return Err(format!("this connection belongs to `{org}`, the routing key to `{named}`"));
+    }
+    Ok(Registration {
+        routing_key,
+        name: shorten(&source.name, LONGEST),
+        provider: source.provider,
+        subtype: source.subtype,
+        slug: source.slug.as_deref().map(|slug| shorten(slug, LONGEST)),
+    })
+}

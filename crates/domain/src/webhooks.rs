@@ -1,0 +1,237 @@
+//! Inbound webhooks: found, relayed to the organisation's orchestrator, answered with its verdict,
+//! and logged whatever became of them. The signature is not looked at here: the secret is with the
+//! orchestrator.
+//!
+//! A delivery passes through: when no orchestrator takes it, the sender is told to try again.
+
+mod headers;
+mod peek;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use kici_model::delivery::{Delivery, Outcome, Relayed, Verdict};
+use kici_model::event_log::{Event, EventStatus};
+use kici_model::text::DeliveryId;
+use kici_model::{EventId, OrgId, RoutingKey};
+use kici_rbac::{Denied, SystemTask, perm};
+use kici_store::StoreError;
+use kici_wire::shorten;
+
+use crate::ports::MayRelay;
+use crate::{App, Fault, Kind, Trouble, access};
+
+/// Where a delivery was posted to.
+#[derive(Debug, Clone, Copy)]
+pub enum Target<'a> {
+    /// `/webhook/{org}/github`: the App is told by a header.
+    GitHub,
+    /// `/webhook/{org}/generic/{source}`: by its name or the last part of its routing key.
+    Generic(&'a str),
+}
+
+/// A known source, and the organisation that it was found in.
+#[derive(Debug, Clone)]
+pub struct Found {
+    org: OrgId,
+    routing_key: RoutingKey,
+}
+
+/// What a sender posted.
+#[expect(missing_debug_implementations, reason = "headers may carry a credential")]
+pub struct Incoming {
+    /// Its headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Where it came from.
+    pub client_ip: Option<String>,
+    /// The body, byte for byte.
+    pub body: Bytes,
+}
+
+/// Why a delivery was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// A header that the provider always sends is missing or makes no sense.
+    #[error("{0}")]
+    Header(String),
+    /// There is no such organisation, or it has no such source.
+    #[error("Unknown organization or webhook source")]
+    UnknownSource,
+    /// The orchestrator does not know the source, or has disabled it.
+    #[error("The orchestrator does not know this webhook source")]
+    RejectedUnknownSource,
+    /// The orchestrator says that the signature is wrong.
+    #[error("The orchestrator could not verify the signature")]
+    RejectedSignature,
+    /// The orchestrator can't verify anything for this source.
+    #[error("The orchestrator can't take deliveries of this source: it is misconfigured there")]
+    RejectedMisconfigured,
+    /// Nobody took it; the sender should try again.
+    #[error("No orchestrator available")]
+    NoOrchestrator,
+    /// The server did not do its part.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl From<StoreError> for WebhookError {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+/// The relay's own permissions are a constant; lacking one is a source that nobody may see.
+impl From<Denied> for WebhookError {
+    fn from(_: Denied) -> Self {
+        Self::UnknownSource
+    }
+}
+
+impl Fault for WebhookError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Header(_) => Kind::Malformed,
+            Self::UnknownSource | Self::RejectedUnknownSource => Kind::Missing,
+            Self::RejectedSignature => Kind::Unauthenticated,
+            Self::RejectedMisconfigured => Kind::Bug,
+            Self::NoOrchestrator => Kind::Busy,
+            Self::Trouble(trouble) => trouble.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Header(_) => "invalid_header",
+            Self::UnknownSource => "unknown_source",
+            Self::RejectedUnknownSource => "rejected_unknown_source",
+            Self::RejectedSignature => "rejected_signature",
+            Self::RejectedMisconfigured => "rejected_misconfigured",
+            Self::NoOrchestrator => "no_orchestrator",
+            Self::Trouble(trouble) => trouble.code(),
+        }
+    }
+}
+
+/// Finds the source that a delivery is for, before its body is read.
+///
+/// # Errors
+/// A header is missing, there is no such source, or the database fails.
+pub async fn find(
+    app: &App,
+    org: &str,
+    target: Target<'_>,
+    headers: &BTreeMap<String, String>,
+) -> Result<Found, WebhookError> {
+    let routing_key = match target {
+        Target::GitHub => Some(headers::github_app(headers)?),
+        Target::Generic(_) => None,
+    };
+    let org: OrgId = org.parse().map_err(|_| WebhookError::UnknownSource)?;
+    let grant = access::task(org.clone(), SystemTask::RelayWebhooks)
+        .require::<perm::WebhookSourcesRead>()?;
+    let source = match (target, routing_key) {
+        (Target::Generic(segment), _) => app.store.generic_source(&grant, segment).await?,
+        (Target::GitHub, Some(key)) => app.store.source(&grant, &key).await?,
+        (Target::GitHub, None) => None,
+    };
+    let source = source.ok_or(WebhookError::UnknownSource)?;
+    Ok(Found { org, routing_key: source.registered.routing_key })
+}
+
+/// Relays a delivery and logs what became of it.
+///
+/// # Errors
+/// A header is missing, or the delivery was not accepted.
+pub async fn deliver(
+    app: &App,
+    found: Found,
+    incoming: Incoming,
+) -> Result<DeliveryId, WebhookError> {
+    let Found { org, routing_key } = found;
+    let received_at = app.clock.now();
+    let access = access::task(org, SystemTask::RelayWebhooks);
+    let grant = access.require::<perm::EventLogWrite>()?;
+    let described = headers::describe(app, &routing_key, &incoming.headers)?;
+    let body = incoming.body;
+    let peeked = peek::peek(&incoming.headers, &body);
+    let event = Event {
+        id: EventId::new(&*app.clock, &*app.entropy).map_err(Trouble::from)?,
+        routing_key: routing_key.clone(),
+        delivery_id: described.id.clone(),
+        event: shorten(&described.event, 100),
+        action: peeked.action.map(|text| shorten(&text, 100)),
+        repo: peeked.repo.map(|text| shorten(&text, 256)),
+        git_ref: peeked.git_ref.map(|text| shorten(&text, 256)),
+        status: EventStatus::Failed,
+        reason: None,
+        attempts: Vec::new(),
+        body_bytes: i64::try_from(body.len()).unwrap_or(i64::MAX),
+        body_hash: hash(&body),
+        client_ip: incoming.client_ip.clone(),
+        received_at,
+    };
+    let delivery = Delivery {
+        routing_key,
+        id: described.id.clone(),
+        event: event.event.clone(),
+        action: event.action.clone(),
+        signature_header: described.signature_header,
+        headers: incoming.headers,
+        client_ip: incoming.client_ip,
+        body,
+    };
+    let relayed = app.relay.relay(&grant, delivery).await;
+    let answer = answer(&relayed);
+    record(app, &grant, settle(event, relayed)).await;
+    answer.map(|()| described.id)
+}
+
+/// The verdict decides; a log that can't be written must not make the sender repeat an accepted
+/// delivery, nor hide a refusal.
+async fn record(app: &App, grant: &MayRelay, event: Event) {
+    let written = async {
+        let mut tx = app.store.record().await?;
+        tx.record_event(grant, &event).await?;
+        tx.commit().await
+    };
+    if let Err(error) = written.await {
+        tracing::error!(
+            org = %grant.tenant(), delivery = %event.delivery_id, status = %event.status,
+            error = &error as &dyn std::error::Error, "a delivery is missing in the event log"
+        );
+    }
+}
+
+fn settle(event: Event, relayed: Relayed) -> Event {
+    let (status, reason) = match relayed.outcome {
+        Outcome::Verdict { verdict: Verdict::Accepted, .. } => (EventStatus::Relayed, None),
+        Outcome::Verdict { verdict, reason } => {
+            let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            (EventStatus::Rejected, Some(shorten(&format!("{verdict}{why}"), 500)))
+        }
+        Outcome::NobodyConnected => {
+            (EventStatus::Failed, Some("no orchestrator connected".to_owned()))
+        }
+        Outcome::NoAnswer => {
+            (EventStatus::Failed, Some("no orchestrator answered in time".to_owned()))
+        }
+    };
+    Event { status, reason, attempts: relayed.attempts, ..event }
+}
+
+fn answer(relayed: &Relayed) -> Result<(), WebhookError> {
+    match &relayed.outcome {
+        Outcome::NobodyConnected | Outcome::NoAnswer => Err(WebhookError::NoOrchestrator),
+        Outcome::Verdict { verdict, .. } => match verdict {
+            Verdict::Accepted => Ok(()),
+            Verdict::RejectedSignature => Err(WebhookError::RejectedSignature),
+            Verdict::RejectedUnknownSource => Err(WebhookError::RejectedUnknownSource),
+            Verdict::RejectedMisconfigured => Err(WebhookError::RejectedMisconfigured),
+        },
+    }
+}
+
+fn hash(body: &[u8]) -> String {
+    HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, body).as_ref())
+}

@@ -1,0 +1,189 @@
+//! One authenticated connection: what it serves, what it carries, and how a delivery is offered.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kici_model::delivery::{Delivery, Verdict};
+use kici_model::{ConnectionId, CredentialId, OrgId, RoutingKey};
+use kici_wire::{Chunks, CloseCode, WebhookAck, WebhookRelayStart, chunk_count, shorten};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::Limits;
+use crate::outbox::Outbox;
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) org: OrgId,
+    pub(crate) key: CredentialId,
+    pub(crate) outbox: Outbox,
+    about: Mutex<About>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<WebhookAck>>>,
+    /// Both windows are fair queues: a large body waits its turn and then gets it.
+    deliveries: Semaphore,
+    window_kib: Semaphore,
+    closing: watch::Sender<Option<CloseCode>>,
+}
+
+/// What the orchestrator has told of itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct About {
+    pub(crate) cluster_name: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) serves: BTreeSet<RoutingKey>,
+}
+
+/// How an offer ended.
+#[derive(Debug)]
+pub(crate) enum Offered {
+    Answer { verdict: Verdict, reason: Option<String> },
+    TimedOut,
+    Disconnected,
+}
+
+impl Connection {
+    pub(crate) fn new(id: ConnectionId, org: OrgId, key: CredentialId, limits: &Limits) -> Self {
+        Self {
+            id,
+            org,
+            key,
+            outbox: Outbox::default(),
+            about: Mutex::default(),
+            waiting: Mutex::default(),
+            deliveries: Semaphore::new(usize::try_from(limits.deliveries).unwrap_or(1)),
+            window_kib: Semaphore::new(usize::try_from(limits.window_kib).unwrap_or(1)),
+            closing: watch::Sender::new(None),
+        }
+    }
+
+    pub(crate) fn about(&self) -> MutexGuard<'_, About> {
+        self.about.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<WebhookAck>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Smaller is freer: deliveries waiting for an answer first, then KiB of bodies.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        (self.waiting().len(), usize::MAX - self.window_kib.available_permits())
+    }
+
+    /// Asks the session to end; the first reason counts.
+    pub(crate) fn close(&self, code: CloseCode) {
+        self.closing.send_if_modified(|current| {
+            let is_first = current.is_none();
+            if is_first {
+                *current = Some(code);
+            }
+            is_first
+        });
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.borrow().is_some()
+    }
+
+    /// The reason, once somebody has asked for the end.
+    pub(crate) async fn closed(&self) -> CloseCode {
+        let mut closing = self.closing.subscribe();
+        match closing.wait_for(Option::is_some).await {
+            Ok(code) => code.unwrap_or(CloseCode::Internal),
+            Err(_) => CloseCode::Internal,
+        }
+    }
+
+    /// The session is over: whoever waits for an answer learns it now.
+    pub(crate) fn ended(&self) {
+        self.close(CloseCode::GoingAway);
+        self.deliveries.close();
+        self.window_kib.close();
+        self.waiting().clear();
+    }
+
+    /// Hands an answer to whoever offered the delivery; answers to nothing are ignored.
+    pub(crate) fn answered(&self, ack: WebhookAck) -> bool {
+        let sender = self.waiting().remove(&ack.message_id);
+        sender.is_some_and(|sender| sender.send(ack).is_ok())
+    }
+
+    /// Offers a delivery under `message_id` and waits for the verdict until `deadline`.
+    pub(crate) async fn offer(
+        &self,
+        message_id: String,
+        delivery: &Delivery,
+        limits: &Limits,
+        deadline: Instant,
+    ) -> Offered {
+        let kib = u32::try_from(delivery.body.len().div_ceil(1024)).unwrap_or(u32::MAX);
+        let _room = match timeout_at(deadline, self.room(kib.min(limits.window_kib))).await {
+            Ok(Some(room)) => room,
+            Ok(None) => return Offered::Disconnected,
+            Err(_) => return Offered::TimedOut,
+        };
+        let answer = self.expect(message_id.clone());
+        let chunks = Chunks::new(message_id.clone(), delivery.body.clone());
+        let _ticket = self.outbox.deliver(start(message_id, delivery), chunks);
+        match timeout_at(deadline, answer.receiver()).await {
+            Ok(Some(ack)) => Offered::Answer {
+                // Left out means accepted (protocol §8).
+                verdict: ack.result.unwrap_or(Verdict::Accepted),
+                reason: ack.reason.map(|reason| shorten(&reason, 500)),
+            },
+            Ok(None) => Offered::Disconnected,
+            Err(_) => Offered::TimedOut,
+        }
+    }
+
+    async fn room(&self, kib: u32) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+        let delivery = self.deliveries.acquire().await.ok()?;
+        Some((delivery, self.window_kib.acquire_many(kib).await.ok()?))
+    }
+
+    fn expect(&self, message_id: String) -> Expected<'_> {
+        let (sender, receiver) = oneshot::channel();
+        // A connection that ended a moment ago drops the sender with everything else.
+        if !self.deliveries.is_closed() {
+            self.waiting().insert(message_id.clone(), sender);
+        }
+        Expected { connection: self, message_id, receiver }
+    }
+}
+
+/// An answer that somebody waits for. Whoever stops waiting takes the entry back.
+struct Expected<'a> {
+    connection: &'a Connection,
+    message_id: String,
+    receiver: oneshot::Receiver<WebhookAck>,
+}
+
+impl Expected<'_> {
+    async fn receiver(mut self) -> Option<WebhookAck> {
+        (&mut self.receiver).await.ok()
+    }
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.connection.waiting().remove(&self.message_id);
+    }
+}
+
+fn start(message_id: String, delivery: &Delivery) -> WebhookRelayStart {
+    let name = delivery.signature_header;
+    WebhookRelayStart {
+        message_id,
+        routing_key: delivery.routing_key.to_string(),
+        delivery_id: delivery.id.to_string(),
+        event: delivery.event.clone(),
+        action: delivery.action.clone(),
+        signature_header_name: name.map(ToOwned::to_owned),
+        signature_header: name.and_then(|name| delivery.headers.get(name)).cloned(),
+        client_ip: delivery.client_ip.clone(),
+        headers: delivery.headers.clone(),
+        total_size: delivery.body.len(),
+        chunk_count: chunk_count(delivery.body.len()),
+        request_id: None,
+    }
+}

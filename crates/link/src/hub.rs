@@ -1,0 +1,170 @@
+//! Who is connected, and the relay over them. Everything is keyed by the organisation first.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use kici_domain::Link;
+use kici_domain::ports::{MayRelay, MayRevoke, MaySee, Relay};
+use kici_model::delivery::{Attempt, Delivery, Outcome, Relayed};
+use kici_model::orchestrators::Orchestrator;
+use kici_model::{
+    Clock, ConnectionId, CredentialId, Entropy, EntropyError, OrgId, RoutingKey, entropy,
+};
+use kici_wire::CloseCode;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::Limits;
+use crate::connection::{Connection, Offered};
+
+/// All live connections of this process.
+#[derive(Debug)]
+pub struct Hub {
+    pub(crate) limits: Limits,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    live: Mutex<Live>,
+    sessions: TaskTracker,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    orgs: HashMap<OrgId, Vec<Arc<Connection>>>,
+    is_leaving: bool,
+}
+
+impl Hub {
+    /// An empty hub.
+    #[must_use]
+    pub fn new(limits: Limits, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { limits, clock, entropy, live: Mutex::default(), sessions: TaskTracker::new() }
+    }
+
+    /// Says goodbye to everybody with 1001 and waits until the last session has ended. Deliveries
+    /// must be through by then: end the HTTP server first.
+    pub async fn leave(&self) {
+        let everybody: Vec<_> = {
+            let mut live = self.live();
+            live.is_leaving = true;
+            live.orgs.values().flatten().cloned().collect()
+        };
+        for connection in everybody {
+            connection.close(CloseCode::GoingAway);
+        }
+        self.sessions.close();
+        self.sessions.wait().await;
+    }
+
+    pub(crate) fn sessions(&self) -> &TaskTracker {
+        &self.sessions
+    }
+
+    /// Takes a connection in; `None` while the process is leaving.
+    pub(crate) fn admit(&self, link: &Link) -> Result<Option<Arc<Connection>>, EntropyError> {
+        let id = ConnectionId::new(&*self.clock, &*self.entropy)?;
+        let connection = Connection::new(id, link.org().clone(), link.key().clone(), &self.limits);
+        let connection = Arc::new(connection);
+        let mut live = self.live();
+        if live.is_leaving {
+            return Ok(None);
+        }
+        live.orgs.entry(link.org().clone()).or_default().push(connection.clone());
+        Ok(Some(connection))
+    }
+
+    pub(crate) fn dismiss(&self, connection: &Connection) {
+        let mut live = self.live();
+        if let Some(connections) = live.orgs.get_mut(&connection.org) {
+            connections.retain(|other| other.id != connection.id);
+            if connections.is_empty() {
+                live.orgs.remove(&connection.org);
+            }
+        }
+        drop(live);
+        connection.ended();
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connections(&self, org: &OrgId) -> Vec<Arc<Connection>> {
+        self.live().orgs.get(org).cloned().unwrap_or_default()
+    }
+
+    /// The freest connection of `org` that serves `key` and was not tried yet.
+    fn candidate(
+        &self,
+        org: &OrgId,
+        key: &RoutingKey,
+        tried: &HashSet<ConnectionId>,
+    ) -> Option<Arc<Connection>> {
+        let free = |connection: &Arc<Connection>| {
+            !connection.is_closing()
+                && !tried.contains(&connection.id)
+                && connection.about().serves.contains(key)
+        };
+        self.connections(org).into_iter().filter(free).min_by_key(|connection| connection.load())
+    }
+}
+
+#[async_trait]
+impl Relay for Hub {
+    async fn relay(&self, grant: &MayRelay, delivery: Delivery) -> Relayed {
+        let end = Instant::now() + self.limits.relay;
+        let (mut tried, mut attempts) = (HashSet::new(), Vec::new());
+        while Instant::now() < end
+            && let Some(connection) = self.candidate(grant.tenant(), &delivery.routing_key, &tried)
+            && let Ok(message_id) = entropy::uuid(&*self.entropy)
+        {
+            tried.insert(connection.id.clone());
+            let at = self.clock.now();
+            let deadline = end.min(Instant::now() + self.limits.offer);
+            let offered = connection.offer(message_id, &delivery, &self.limits, deadline).await;
+            let ended = match &offered {
+                Offered::Answer { verdict, .. } => verdict.as_str(),
+                Offered::TimedOut => "timeout",
+                Offered::Disconnected => "disconnected",
+            };
+            attempts.push(Attempt::new(at, &connection.id, ended));
+            if let Offered::Answer { verdict, reason } = offered {
+                return Relayed { outcome: Outcome::Verdict { verdict, reason }, attempts };
+            }
+        }
+        let outcome =
+            if attempts.is_empty() { Outcome::NobodyConnected } else { Outcome::NoAnswer };
+        Relayed { outcome, attempts }
+    }
+
+    fn close_key(&self, grant: &MayRevoke, key: &CredentialId) {
+        for connection in self.connections(grant.tenant()) {
+            if connection.key == *key {
+                connection.close(CloseCode::Unauthorized);
+            }
+        }
+    }
+
+    fn orchestrators(&self, grant: &MaySee) -> Vec<Orchestrator> {
+        let mut clusters: BTreeMap<Option<String>, Orchestrator> = BTreeMap::new();
+        for connection in self.connections(grant.tenant()) {
+            let about = connection.about().clone();
+            let cluster =
+                clusters.entry(about.cluster_name.clone()).or_insert_with(|| Orchestrator {
+                    cluster_name: about.cluster_name,
+                    routing_keys: Vec::new(),
+                    version: None,
+                });
+            cluster.routing_keys.extend(about.serves);
+            cluster.version = about.version.or(cluster.version.take());
+        }
+        clusters
+            .into_values()
+            .map(|mut cluster| {
+                cluster.routing_keys.sort();
+                cluster.routing_keys.dedup();
+                cluster
+            })
+            .collect()
+    }
+}

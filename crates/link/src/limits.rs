@@ -1,0 +1,42 @@
+//! How long and how much: the timers of the protocol (§2.1) and the window of a connection.
+
+use std::time::Duration;
+
+/// The link's limits. `Default` has the protocol's numbers; tests shorten the waits.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a new connection may take to authenticate.
+    pub authentication: Duration,
+    /// After how much silence a connection counts as dead.
+    pub silence: Duration,
+    /// For how long a connection may send nothing but nonsense.
+    pub nonsense: Duration,
+    /// How long one frame may take to be written before the peer counts as not reading.
+    pub write: Duration,
+    /// How long one connection has to answer a delivery.
+    pub offer: Duration,
+    /// How long all of them together have.
+    pub relay: Duration,
+    /// How many deliveries may be under way on one connection.
+    pub deliveries: u32,
+    /// How many KiB of bodies may be under way on one connection; a larger body goes alone.
+    pub window_kib: u32,
+    /// How many sources one registration may name.
+    pub sources: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            authentication: Duration::from_secs(5),
+            silence: Duration::from_secs(180),
+            nonsense: Duration::from_secs(60),
+            write: Duration::from_secs(30),
+            offer: Duration::from_secs(5),
+            relay: Duration::from_secs(8),
+            deliveries: 32,
+            window_kib: 8 * 1024,
+            sources: 1_000,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! A socket, as the link sees it.
+
+/// What arrives.
+#[derive(Debug)]
+pub enum Received {
+    /// A text frame.
+    Text(String),
+    /// Anything else that carries data, which the protocol does not have.
+    Binary,
+}
+
+/// What is sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A text frame.
+    Text(String),
+    /// The last frame.
+    Close {
+        /// Why, as a number.
+        code: u16,
+        /// Why, for the other side's log.
+        reason: String,
+    },
+}

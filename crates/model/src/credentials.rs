@@ -1,0 +1,87 @@
+//! What a stored credential opens. The token itself is never here.
+
+use kici_rbac::Matrix;
+
+use crate::{CredentialId, OrgId, Timestamp, UserId};
+
+/// A credential that was found by the hash of its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Its id.
+    pub id: CredentialId,
+    /// What it opens, and for whom.
+    pub bearer: Bearer,
+    /// Whether it still works.
+    pub state: CredentialState,
+}
+
+/// Who stands behind a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bearer {
+    /// A personal access token: this person, narrowed by `scopes` where there are any.
+    Person {
+        /// The person.
+        user: UserId,
+        /// The most that the token can do; `None` is all that the person can.
+        scopes: Option<Matrix>,
+    },
+    /// An API key: `permissions`, narrowed at every use by what its maker can do then.
+    ApiKey {
+        /// The organisation it was made in.
+        org: OrgId,
+        /// Who made it.
+        maker: UserId,
+        /// What it was given.
+        permissions: Matrix,
+    },
+    /// An orchestrator key: the WebSocket link of this organisation.
+    Orchestrator {
+        /// The organisation it was made in.
+        org: OrgId,
+    },
+}
+
+/// Whether a credential still works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialState {
+    /// It does, up to `expires_at` where there is one.
+    Active {
+        /// From this moment on it does not.
+        expires_at: Option<Timestamp>,
+    },
+    /// Somebody has revoked it.
+    Revoked {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl CredentialState {
+    /// Whether the credential works at `now`.
+    #[must_use]
+    pub fn is_usable(self, now: Timestamp) -> bool {
+        match self {
+            Self::Active { expires_at } => expires_at.is_none_or(|end| now < end),
+            Self::Revoked { .. } => false,
+        }
+    }
+}
+
+/// A credential about to be stored: everything but its token.
+#[derive(Debug, Clone)]
+pub struct NewCredential<'a> {
+    /// Its id.
+    pub id: &'a CredentialId,
+    /// What it is called.
+    pub name: &'a crate::text::KeyName,
+    /// What it is for.
+    pub description: Option<&'a crate::text::Description>,
+    /// The token that was drawn for it; the hash and the first characters are stored.
+    pub token: &'a crate::Token,
+    /// Who made it.
+    pub made_by: &'a UserId,
+    /// When it stops working by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,36 @@
+//! The nouns of the control plane: ids, parsed names, entities and their states, and the three
+//! things that make a program hard to test when they are ambient: time, randomness and secrets.
+//!
+//! Nothing here does I/O, and nothing here knows a database or HTTP. Past a constructor of this
+//! crate nobody checks a value again.
+
+pub mod audit;
+pub mod clock;
+pub mod credentials;
+pub mod delivery;
+pub mod entropy;
+pub mod event_log;
+pub mod id;
+pub mod orchestrator_keys;
+pub mod orchestrators;
+pub mod orgs;
+pub mod page;
+pub mod roles;
+pub mod routing_key;
+pub mod secret;
+pub mod sources;
+pub mod teams;
+pub mod text;
+pub mod token;
+pub mod users;
+
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use entropy::{Entropy, EntropyError, OsEntropy};
+pub use id::{
+    AuditId, ConnectionId, CredentialId, EventId, Id, OrgAlias, OrgId, RoleId, SourceId, TeamId,
+    UserId,
+};
+pub use routing_key::RoutingKey;
+pub use secret::Secret;
+pub use text::{Text, TextError};
+pub use token::{Token, TokenHash, TokenKind};

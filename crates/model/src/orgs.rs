@@ -1,0 +1,31 @@
+//! Organisations, the tenants.
+
+use crate::text::OrgName;
+use crate::{OrgAlias, OrgId, Timestamp};
+
+/// An organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Org {
+    /// Its id.
+    pub id: OrgId,
+    /// Stands for it in public links.
+    pub alias: OrgAlias,
+    /// What people call it.
+    pub name: OrgName,
+    /// Whether it may be used.
+    pub state: OrgState,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Whether an organisation may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrgState {
+    /// It may.
+    Active,
+    /// The operator of the installation has closed it: every request but the operator's is refused.
+    Disabled {
+        /// Since when.
+        at: Timestamp,
+    },
+}

@@ -1,0 +1,44 @@
+//! Pages of lists: newest first, by keyset, so that a page costs the same however deep it lies.
+
+use crate::{EventId, Timestamp};
+
+/// How many items a page may have: 1 to 200.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(u64);
+
+impl Limit {
+    /// What a caller gets who does not say.
+    pub const DEFAULT: Self = Self(50);
+    /// The most.
+    pub const MAX: u64 = 200;
+
+    /// `None` outside 1 to 200.
+    #[must_use]
+    pub const fn new(limit: u64) -> Option<Self> {
+        if limit >= 1 && limit <= Self::MAX { Some(Self(limit)) } else { None }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// The last item of a page: the next one begins behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// Its time.
+    pub at: Timestamp,
+    /// Its id, which decides among items of the same time.
+    pub id: EventId,
+}
+
+/// One page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T, C> {
+    /// Its items.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<C>,
+}

@@ -1,0 +1,25 @@
+//! Roles: a permission matrix, the repositories it holds in, and a name.
+
+use kici_rbac::{Matrix, RepoPattern};
+
+use crate::text::{Description, RoleName};
+use crate::{RoleId, Timestamp};
+
+/// A role of an organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its id.
+    pub id: RoleId,
+    /// Its name, unique in the organisation without regard to case.
+    pub name: RoleName,
+    /// What it is for.
+    pub description: Option<Description>,
+    /// The built-in Owner: everything, everywhere, and not to be changed.
+    pub is_owner: bool,
+    /// The level per resource.
+    pub permissions: Matrix,
+    /// Where the repository-scoped resources are reachable: 1 to 100 patterns.
+    pub patterns: Vec<RepoPattern>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,151 @@
+//! Text that was parsed once: the trait that every such type shares, and the names people choose.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A type with one textual form, as it stands in paths, JSON and the database.
+pub trait Text: FromStr<Err = TextError> + fmt::Display + Send + Sync + 'static {
+    /// What error messages and the API document call it.
+    const NAME: &'static str;
+}
+
+/// Why a text was refused: a sentence that says what would work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TextError(String);
+
+impl TextError {
+    /// `message` says what would have been accepted.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// Trims `text` and checks that it has 1 to `max` characters, none of them a control character.
+fn line(name: &str, text: &str, max: usize) -> Result<Box<str>, TextError> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if length == 0 {
+        return Err(TextError::new(format!("{name} must not be empty")));
+    }
+    if length > max {
+        return Err(TextError::new(format!("{name} has {length} characters, at most {max} work")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(TextError::new(format!("{name} must not contain control characters")));
+    }
+    Ok(text.into())
+}
+
+/// Checks that `text` has 1 to `max` printable ASCII characters and no space.
+fn ascii(name: &str, text: &str, max: usize) -> Result<Box<str>, TextError> {
+    if (1..=max).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic()) {
+        Ok(text.into())
+    } else {
+        Err(TextError::new(format!(
+            "{name} has 1 to {max} printable ASCII characters and no spaces"
+        )))
+    }
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $type:ident = $parse:ident($name:literal, $max:literal);)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(Box<str>);
+
+        impl $type {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl FromStr for $type {
+            type Err = TextError;
+            fn from_str(text: &str) -> Result<Self, TextError> {
+                $parse($name, text, $max).map(Self)
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl Text for $type {
+            const NAME: &'static str = $name;
+        }
+    )*};
+}
+
+texts! {
+    /// The name of an organisation: 1 to 100 characters.
+    OrgName = line("an organization name", 100);
+    /// The name of a person: 1 to 100 characters.
+    PersonName = line("a person's name", 100);
+    /// The name of a key: 1 to 100 characters.
+    KeyName = line("a key name", 100);
+    /// The name of a role: 1 to 100 characters, unique in its organisation without regard to case.
+    RoleName = line("a role name", 100);
+    /// The name of a team: 1 to 100 characters, unique in its organisation without regard to case.
+    TeamName = line("a team name", 100);
+    /// A description: 1 to 500 characters; none at all is `Option::None`.
+    Description = line("a description", 500);
+    /// The id that a sender gave to a delivery: 1 to 256 printable ASCII characters.
+    DeliveryId = ascii("a delivery id", 256);
+    /// The id of a request, in its log lines, audit rows and answers: 1 to 128 characters.
+    RequestId = ascii("a request id", 128);
+}
+
+/// An e-mail address in lower case: something before and after one `@`, at most 254 bytes.
+///
+/// Whether mail arrives there is the business of verification, not of parsing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Email(Box<str>);
+
+impl FromStr for Email {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let good = text.len() <= 254
+            && text.split_once('@').is_some_and(|(local, host)| {
+                !local.is_empty() && !host.is_empty() && !host.contains('@')
+            })
+            && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        if good {
+            Ok(Self(text.to_lowercase().into()))
+        } else {
+            Err(TextError::new("an e-mail address looks like `ada@example.org`"))
+        }
+    }
+}
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl Text for Email {
+    const NAME: &'static str = "an e-mail address";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_trimmed_bounded_and_printable() {
+        assert_eq!(OrgName::from_str("  Acme CI ").unwrap().as_str(), "Acme CI");
+        for bad in ["", "   ", "a\nb", "a\u{0}b", &"x".repeat(101)] {
+            assert!(OrgName::from_str(bad).is_err(), "{bad:?}");
+        }
+        assert!(OrgName::from_str(&"ä".repeat(100)).is_ok(), "characters count, not bytes");
+    }
+
+    #[test]
+    fn addresses_have_two_halves() {
+        assert_eq!(Email::from_str("Ada@Example.org").unwrap().to_string(), "ada@example.org");
+        for bad in ["", "ada", "@x", "ada@", "a@b@c", "a b@c"] {
+            assert!(Email::from_str(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! In which repositories a level on runs, workflows and secrets holds.
+//!
+//! That a lone `*` means every repository is knowledge of this file; to the matcher it is a
+//! pattern like any other.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::RepoPattern;
+
+/// The longest name that a repository can have, in characters.
+const LONGEST_NAME: usize = 256;
+
+/// The repositories that somebody's repo-scoped levels hold in.
+///
+/// ```
+/// use kici_rbac::{RepoPattern, RepoScope};
+///
+/// let backend = RepoScope::of([RepoPattern::parse("myorg/backend-*")?]);
+/// assert!(backend.allows("myorg/backend-api"));
+/// assert!(!backend.allows("myorg/web"));
+/// assert!(!backend.allows_without_repository());
+///
+/// // One lone `*` anywhere lifts the restriction.
+/// let everything = backend.union(&RepoScope::of([RepoPattern::parse("*")?]));
+/// assert_eq!(everything, RepoScope::Everything);
+/// # Ok::<(), kici_rbac::ParsePatternError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RepoScope {
+    /// Every repository, and what has no repository.
+    Everything,
+    /// The repositories that one of the patterns matches; with no pattern, none.
+    Matching(Arc<[RepoPattern]>),
+}
+
+impl RepoScope {
+    /// The scope of these patterns. Each is kept once, sorted, so that the same patterns are the
+    /// same scope in whatever order the roles come; a lone `*` among them is
+    /// [`Everything`](Self::Everything).
+    #[must_use]
+    pub fn of(patterns: impl IntoIterator<Item = RepoPattern>) -> Self {
+        let mut patterns: Vec<_> = patterns.into_iter().collect();
+        if patterns.iter().any(RepoPattern::is_unrestricted) {
+            return Self::Everything;
+        }
+        patterns.sort();
+        patterns.dedup();
+        Self::Matching(patterns.into())
+    }
+
+    /// No repository at all.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::Matching(Arc::default())
+    }
+
+    /// Whether every repository is allowed.
+    #[must_use]
+    pub fn is_unrestricted(&self) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Matching(patterns) => patterns.iter().any(RepoPattern::is_unrestricted),
+        }
+    }
+
+    /// The patterns, `None` when the scope is unrestricted.
+    #[must_use]
+    pub fn patterns(&self) -> Option<&[RepoPattern]> {
+        match self {
+            Self::Matching(patterns) if !self.is_unrestricted() => Some(patterns),
+            Self::Matching(_) | Self::Everything => None,
+        }
+    }
+
+    /// Whether `repo` is allowed. A text that can't be the name of a repository is in no scope but
+    /// the unrestricted one.
+    #[must_use]
+    pub fn allows(&self, repo: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Matching(patterns) => patterns.iter().any(|pattern| reaches(pattern, repo)),
+        }
+    }
+
+    /// Whether something that belongs to no repository, or whose repository is unknown, is
+    /// allowed: only where nothing is restricted.
+    #[must_use]
+    pub fn allows_without_repository(&self) -> bool {
+        self.is_unrestricted()
+    }
+
+    /// Whether this scope is known to reach no further than `other`: that one is unrestricted, or
+    /// each pattern of this one stands there literally or is a plain name that a pattern there
+    /// matches. Two patterns are not compared beyond that, so `a/b*` counts as reaching further
+    /// than `a/*`.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> bool {
+        self.beyond(other) == Self::nothing()
+    }
+
+    /// The part of this scope that is not [`within`](Self::within) `other`.
+    #[must_use]
+    pub fn beyond(&self, other: &Self) -> Self {
+        match (self.patterns(), other.patterns()) {
+            (_, None) => Self::nothing(),
+            (None, Some(_)) => Self::Everything,
+            (Some(ours), Some(theirs)) => {
+                Self::of(ours.iter().filter(|pattern| !covers(theirs, pattern)).cloned())
+            }
+        }
+    }
+
+    /// The repositories of both.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        match (self.patterns(), other.patterns()) {
+            (Some(ours), Some(theirs)) => Self::of(ours.iter().chain(theirs).cloned()),
+            (None, _) | (_, None) => Self::Everything,
+        }
+    }
+}
+
+/// As a part of a sentence: "every repository", "`acme/api`, `acme/web`".
+impl fmt::Display for RepoScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.patterns() {
+            None => f.write_str("every repository"),
+            Some([]) => f.write_str("no repository"),
+            Some(patterns) => patterns.iter().enumerate().try_for_each(|(i, pattern)| {
+                write!(f, "{}`{pattern}`", if i == 0 { "" } else { ", " })
+            }),
+        }
+    }
+}
+
+/// Whether a role with this pattern reaches the repository.
+pub(crate) fn reaches(pattern: &RepoPattern, repo: &str) -> bool {
+    pattern.is_unrestricted() || (is_repository_name(repo) && pattern.matches(repo))
+}
+
+fn covers(patterns: &[RepoPattern], pattern: &RepoPattern) -> bool {
+    patterns.iter().any(|other| {
+        other == pattern || (pattern.is_plain_name() && other.matches(pattern.as_str()))
+    })
+}
+
+/// `/`-separated segments of `A-Za-z0-9._-`, none of them empty, `.` or `..`.
+fn is_repository_name(text: &str) -> bool {
+    text.len() <= LONGEST_NAME
+        && text.split('/').all(|segment| {
+            !matches!(segment, "" | "." | "..")
+                && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        })
+}

@@ -1,0 +1,155 @@
+//! What a change of roles would do to whom, before it is made.
+
+use crate::escalation::{self, Escalation};
+use crate::{Effective, Level, Matrix, RepoPattern, Resource};
+
+mod assignments;
+
+pub use assignments::{Assignments, NotThere, Person, Team};
+
+/// A change of one role, or of who has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The role gives something else, or in other repositories; `None` leaves it as it is.
+    Edit {
+        /// Id of the role.
+        role: String,
+        /// What it gives from now on.
+        permissions: Option<Matrix>,
+        /// In which repositories.
+        patterns: Option<Vec<RepoPattern>>,
+    },
+    /// The role is gone, and with it all its assignments.
+    Delete {
+        /// Id of the role.
+        role: String,
+    },
+    /// A person gets the role.
+    Assign {
+        /// Id of the role.
+        role: String,
+        /// Id of the person.
+        person: String,
+    },
+    /// A person loses the role.
+    Unassign {
+        /// Id of the role.
+        role: String,
+        /// Id of the person.
+        person: String,
+    },
+    /// A team gets the role.
+    GrantTeam {
+        /// Id of the role.
+        role: String,
+        /// Id of the team.
+        team: String,
+    },
+    /// A team loses the role.
+    RevokeTeam {
+        /// Id of the role.
+        role: String,
+        /// Id of the team.
+        team: String,
+    },
+}
+
+/// What a change does to one person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonChange {
+    /// The person's id.
+    pub person: String,
+    /// What they could do.
+    pub before: Effective,
+    /// What they can do then.
+    pub after: Effective,
+}
+
+/// A level that is another one then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LevelChange {
+    /// What it is on.
+    pub resource: Resource,
+    /// The level before.
+    pub from: Level,
+    /// The level after.
+    pub to: Level,
+}
+
+/// The people for whom `change` changes something, in the order of the assignments.
+///
+/// ```
+/// use kici_rbac::{Level, Matrix, RepoPattern, Resource, Role};
+/// use kici_rbac::simulate::{Assignments, Change, Person, simulate};
+///
+/// let member = Role {
+///     id: "role_member".into(),
+///     name: "Member".into(),
+///     is_owner: false,
+///     permissions: Matrix::MEMBER,
+///     patterns: vec![RepoPattern::parse("*")?],
+/// };
+/// let zoe = Person { id: "zoe".into(), roles: vec!["role_member".into()] };
+/// let org = Assignments { roles: vec![member], people: vec![zoe], teams: vec![] };
+///
+/// let changes = simulate(&org, &Change::Delete { role: "role_member".into() })?;
+/// assert_eq!(changes[0].person, "zoe");
+/// assert!(changes[0].loses().any(|lost| lost.resource == Resource::Runs && lost.to == Level::None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`NotThere`] when the role, the person or the team is not among the assignments.
+pub fn simulate(org: &Assignments, change: &Change) -> Result<Vec<PersonChange>, NotThere> {
+    let mut changed = org.clone();
+    changed.apply(change)?;
+    let both = org.effective().into_iter().zip(changed.effective());
+    let differing = both.filter(|(before, after)| before != after);
+    Ok(differing
+        .map(|((person, before), (_, after))| PersonChange {
+            person: person.to_owned(),
+            before,
+            after,
+        })
+        .collect())
+}
+
+impl PersonChange {
+    /// The levels that rise.
+    pub fn gains(&self) -> impl Iterator<Item = LevelChange> {
+        self.levels().filter(|level| level.to > level.from)
+    }
+
+    /// The levels that fall.
+    pub fn loses(&self) -> impl Iterator<Item = LevelChange> {
+        self.levels().filter(|level| level.to < level.from)
+    }
+
+    fn levels(&self) -> impl Iterator<Item = LevelChange> {
+        let (before, after) = (self.before.matrix(), self.after.matrix());
+        before.iter().map(move |(resource, from)| LevelChange {
+            resource,
+            from,
+            to: after.level(resource),
+        })
+    }
+
+    /// Whether a key that the person has made, with the matrix `key`, can do less then.
+    #[must_use]
+    pub fn narrows(&self, key: Matrix) -> bool {
+        let (before, after) = (self.before.capped_by(key), self.after.capped_by(key));
+        let uses_scope = before.matrix().held().any(|(resource, _)| resource.is_repo_scoped());
+        !before.matrix().within(after.matrix())
+            || (uses_scope && !before.scope().within(after.scope()))
+    }
+
+    /// Whether `giver` may make the change, as far as this person is concerned.
+    ///
+    /// # Errors
+    ///
+    /// The first gain that lies outside what the giver holds.
+    pub fn check(&self, giver: &Effective) -> Result<(), Escalation> {
+        escalation::check(giver, &self.before, &self.after)
+    }
+}

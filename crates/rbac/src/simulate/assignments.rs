@@ -1,0 +1,121 @@
+//! Who has which roles, and what becomes of it when something is changed.
+
+use std::collections::HashMap;
+
+use super::Change;
+use crate::{Effective, Role, RoleGrant, Via};
+
+/// Who has which roles: what a change is tried on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assignments {
+    /// All roles of the organization.
+    pub roles: Vec<Role>,
+    /// All its members.
+    pub people: Vec<Person>,
+    /// All its teams.
+    pub teams: Vec<Team>,
+}
+
+/// A member and the roles assigned to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The person's id.
+    pub id: String,
+    /// Ids of the roles.
+    pub roles: Vec<String>,
+}
+
+/// A team, its members and the roles granted to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Team {
+    /// The team's id.
+    pub id: String,
+    /// The team's name.
+    pub name: String,
+    /// Ids of the people in it.
+    pub members: Vec<String>,
+    /// Ids of the roles.
+    pub roles: Vec<String>,
+}
+
+/// A change names something that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {kind} `{id}`")]
+pub struct NotThere {
+    kind: &'static str,
+    id: String,
+}
+
+impl Assignments {
+    /// The roles that reach each person, and what they add up to.
+    pub(super) fn effective(&self) -> Vec<(&str, Effective)> {
+        let roles: HashMap<_, _> = self.roles.iter().map(|role| (role.id.as_str(), role)).collect();
+        let mut teams = HashMap::<_, Vec<_>>::new();
+        for team in &self.teams {
+            for member in &team.members {
+                teams.entry(member.as_str()).or_default().push(team);
+            }
+        }
+        let of = |person: &Person| {
+            let granted = |ids: &[String], via: Via| -> Vec<RoleGrant> {
+                let found = ids.iter().filter_map(|id| roles.get(id.as_str()));
+                found.map(|role| role.granted(via.clone())).collect()
+            };
+            let mut grants = granted(&person.roles, Via::Direct);
+            for team in teams.get(person.id.as_str()).into_iter().flatten() {
+                let via = Via::Team { id: team.id.clone(), name: team.name.clone() };
+                grants.extend(granted(&team.roles, via));
+            }
+            Effective::from_roles(&grants)
+        };
+        self.people.iter().map(|person| (person.id.as_str(), of(person))).collect()
+    }
+
+    pub(super) fn apply(&mut self, change: &Change) -> Result<(), NotThere> {
+        match change {
+            Change::Edit { role, permissions, patterns } => {
+                let role = self.role(role)?;
+                role.permissions = permissions.unwrap_or(role.permissions);
+                if let Some(patterns) = patterns {
+                    role.patterns.clone_from(patterns);
+                }
+            }
+            Change::Delete { role } => {
+                self.role(role)?;
+                self.roles.retain(|kept| kept.id != *role);
+            }
+            Change::Assign { role, person } => {
+                self.role(role)?;
+                self.person(person)?.roles.push(role.clone());
+            }
+            Change::Unassign { role, person } => {
+                self.role(role)?;
+                self.person(person)?.roles.retain(|kept| kept != role);
+            }
+            Change::GrantTeam { role, team } => {
+                self.role(role)?;
+                self.team(team)?.roles.push(role.clone());
+            }
+            Change::RevokeTeam { role, team } => {
+                self.role(role)?;
+                self.team(team)?.roles.retain(|kept| kept != role);
+            }
+        }
+        Ok(())
+    }
+
+    fn role(&mut self, id: &str) -> Result<&mut Role, NotThere> {
+        let found = self.roles.iter_mut().find(|role| role.id == id);
+        found.ok_or_else(|| NotThere { kind: "role", id: id.to_owned() })
+    }
+
+    fn person(&mut self, id: &str) -> Result<&mut Person, NotThere> {
+        let found = self.people.iter_mut().find(|person| person.id == id);
+        found.ok_or_else(|| NotThere { kind: "member", id: id.to_owned() })
+    }
+
+    fn team(&mut self, id: &str) -> Result<&mut Team, NotThere> {
+        let found = self.teams.iter_mut().find(|team| team.id == id);
+        found.ok_or_else(|| NotThere { kind: "team", id: id.to_owned() })
+    }
+}

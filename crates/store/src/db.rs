@@ -1,0 +1,93 @@
+//! Opening a database: one set of settings for each of the two.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend};
+
+use crate::StoreError;
+
+/// How long a request waits for a connection, or for SQLite's writer, before it is told so.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Which of the two databases this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// The embedded one.
+    Sqlite,
+    /// The production database.
+    Postgres,
+}
+
+/// An open database. Clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) read: DatabaseConnection,
+    pub(crate) write: DatabaseConnection,
+}
+
+impl Store {
+    /// Opens `sqlite://PATH` or `postgres://…`. The schema must be up to date already.
+    ///
+    /// `connections` is the most that PostgreSQL is asked for, and the number of SQLite's readers.
+    ///
+    /// # Errors
+    /// The address is not one of these, or nobody answers there.
+    pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
+        if url.starts_with("sqlite:") {
+            // One writer: SQLite has no more, and waiting in our queue is fairer than in its lock.
+            let write = Database::connect(sqlite(url, 1)).await?;
+            let read = Database::connect(sqlite(url, connections)).await?;
+            Ok(Self { read, write })
+        } else {
+            let mut options = ConnectOptions::new(url);
+            options
+                .max_connections(connections)
+                .acquire_timeout(PATIENCE)
+                .connect_timeout(PATIENCE)
+                .sqlx_logging(false);
+            let both = Database::connect(options).await?;
+            Ok(Self { read: both.clone(), write: both })
+        }
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        match self.read.get_database_backend() {
+            DbBackend::Sqlite => Backend::Sqlite,
+            _ => Backend::Postgres,
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.read.ping().await?)
+    }
+
+    /// Closes all connections; SQLite folds its log back into the file.
+    ///
+    /// # Errors
+    /// A connection broke while it was being closed.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.read.close().await?;
+        // On PostgreSQL both are one pool, which is closed by now; closing it again is harmless.
+        Ok(self.write.close().await?)
+    }
+}
+
+fn sqlite(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(connections).acquire_timeout(PATIENCE).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+    });
+    options
+}

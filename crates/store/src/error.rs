@@ -1,0 +1,56 @@
+//! What can go wrong between a statement and its rows.
+
+use sea_orm::{DbErr, SqlErr};
+
+/// Why the store could not do what it was asked. Absence is no error: it is an `Option`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A unique name or key is taken, or something it refers to is not there.
+    #[error("conflict with what is stored")]
+    Conflict(#[source] DbErr),
+    /// The database can't be reached or is too busy; trying again may help.
+    #[error("the database is not available")]
+    Unavailable(#[source] DbErr),
+    /// A row holds what this program does not write.
+    #[error("corrupt row `{id}` in `{table}`: {what}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The row.
+        id: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Anything else: a mistake in a statement, a full disk.
+    #[error("the database refused a statement")]
+    Other(#[source] DbErr),
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        match error.sql_err() {
+            Some(
+                SqlErr::UniqueConstraintViolation(_) | SqlErr::ForeignKeyConstraintViolation(_),
+            ) => Self::Conflict(error),
+            _ if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) => {
+                Self::Unavailable(error)
+            }
+            _ => Self::Other(error),
+        }
+    }
+}
+
+/// Turns what a parser says of a stored value into [`StoreError::Corrupt`].
+pub(crate) trait OrCorrupt<T> {
+    fn or_corrupt(self, table: &'static str, id: &str) -> Result<T, StoreError>;
+}
+
+impl<T, E: std::fmt::Display> OrCorrupt<T> for Result<T, E> {
+    fn or_corrupt(self, table: &'static str, id: &str) -> Result<T, StoreError> {
+        self.map_err(|what| StoreError::Corrupt {
+            table,
+            id: id.to_owned(),
+            what: what.to_string(),
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! The event log: one insert for each delivery, pages from the newest back.
+
+use kici_model::event_log::Event;
+use kici_model::page::{Limit, Page, Position};
+use kici_model::{OrgId, Timestamp};
+use kici_rbac::{Granted, perm};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
+};
+
+use crate::error::OrCorrupt;
+use crate::{RecordTx, Store, StoreError};
+
+const TABLE: &str = "event_log";
+
+impl Store {
+    /// A page of the event log, newest first, beginning behind `after`.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn events(
+        &self,
+        grant: &Granted<perm::EventLogRead, OrgId>,
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<Event, Position>, StoreError> {
+        let mut query = row::Entity::find()
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .order_by_desc(row::Column::ReceivedAt)
+            .order_by_desc(row::Column::Id)
+            .limit(limit.get() + 1);
+        if let Some(Position { at, id }) = after {
+            // Row values would read better, but SQLite only uses the index for this form.
+            query = query.filter(row::Column::ReceivedAt.lte(at.to_utc())).filter(
+                Condition::any()
+                    .add(row::Column::ReceivedAt.lt(at.to_utc()))
+                    .add(row::Column::Id.lt(id.as_str())),
+            );
+        }
+        let rows = query.all(&self.read).await?;
+        let mut items = rows.into_iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        let full = usize::try_from(limit.get()).unwrap_or(usize::MAX);
+        let has_more = items.len() > full;
+        items.truncate(full);
+        let last = items.last().filter(|_| has_more);
+        let next = last.map(|event| Position { at: event.received_at, id: event.id.clone() });
+        Ok(Page { items, next })
+    }
+}
+
+impl RecordTx {
+    /// Adds a delivery to the log.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn record_event(
+        &mut self,
+        grant: &Granted<perm::EventLogWrite, OrgId>,
+        event: &Event,
+    ) -> Result<(), StoreError> {
+        let id = event.id.as_str();
+        let row = row::ActiveModel {
+            id: Set(id.to_owned()),
+            org_id: Set(grant.tenant().to_string()),
+            routing_key: Set(event.routing_key.to_string()),
+            delivery_id: Set(event.delivery_id.to_string()),
+            event: Set(event.event.clone()),
+            action: Set(event.action.clone()),
+            repo: Set(event.repo.clone()),
+            git_ref: Set(event.git_ref.clone()),
+            status: Set(event.status.to_string()),
+            reason: Set(event.reason.clone()),
+            attempts: Set(serde_json::to_string(&event.attempts).or_corrupt(TABLE, id)?),
+            body_bytes: Set(event.body_bytes),
+            body_hash: Set(event.body_hash.clone()),
+            client_ip: Set(event.client_ip.clone()),
+            received_at: Set(event.received_at.to_utc()),
+        };
+        row.insert(&self.tx).await?;
+        Ok(())
+    }
+}
+
+fn event(row: row::Model) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: row.id.parse().or_corrupt(TABLE, &row.id)?,
+        routing_key: row.routing_key.parse().or_corrupt(TABLE, &row.id)?,
+        delivery_id: row.delivery_id.parse().or_corrupt(TABLE, &row.id)?,
+        event: row.event,
+        action: row.action,
+        repo: row.repo,
+        git_ref: row.git_ref,
+        status: row.status.parse().or_corrupt(TABLE, &row.id)?,
+        reason: row.reason,
+        attempts: serde_json::from_str(&row.attempts).or_corrupt(TABLE, &row.id)?,
+        body_bytes: row.body_bytes,
+        body_hash: row.body_hash,
+        client_ip: row.client_ip,
+        received_at: Timestamp::new(row.received_at),
+    })
+}
+
+mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "event_log")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub org_id: String,
+        pub routing_key: String,
+        pub delivery_id: String,
+        pub event: String,
+        pub action: Option<String>,
+        pub repo: Option<String>,
+        pub git_ref: Option<String>,
+        pub status: String,
+        pub reason: Option<String>,
+        pub attempts: String,
+        pub body_bytes: i64,
+        pub body_hash: String,
+        pub client_ip: Option<String>,
+        pub received_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

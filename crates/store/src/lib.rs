@@ -1,0 +1,27 @@
+//! Every SQL statement, on SQLite and PostgreSQL. What goes in and out are `model`'s types; no type
+//! of the ORM leaves this crate.
+//!
+//! A tenant's rows are reached only with a proof of permission, and the organisation is taken out
+//! of the proof: there is no parameter that could name another one. The one exception is [`authn`],
+//! the read that a proof is made from.
+
+mod audit;
+pub mod authn;
+mod credentials;
+mod db;
+mod error;
+mod event_log;
+mod members;
+mod orchestrator_keys;
+mod orgs;
+mod roles;
+mod server_keys;
+mod sources;
+mod teams;
+mod tx;
+mod users;
+
+pub use db::{Backend, Store};
+pub use error::StoreError;
+pub use members::NewMember;
+pub use tx::{RecordTx, WriteTx};

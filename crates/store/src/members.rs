@@ -1,0 +1,135 @@
+//! Who belongs to an organisation, and which roles are assigned to them.
+
+use kici_model::{OrgId, RoleId, Timestamp, UserId};
+use kici_rbac::{Granted, perm};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+
+use crate::{Store, StoreError, WriteTx};
+
+/// Somebody about to become a member.
+#[derive(Debug, Clone, Copy)]
+pub struct NewMember<'a> {
+    /// Who.
+    pub user: &'a UserId,
+    /// Since when.
+    pub joined_at: Timestamp,
+}
+
+impl Store {
+    /// Whether somebody is a member, suspended or not.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn is_member(
+        &self,
+        grant: &Granted<perm::MembersRead, OrgId>,
+        user: &UserId,
+    ) -> Result<bool, StoreError> {
+        let key = (grant.tenant().to_string(), user.to_string());
+        Ok(memberships::Entity::find_by_id(key).one(&self.read).await?.is_some())
+    }
+}
+
+impl WriteTx {
+    /// Makes somebody a member, without any role yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when they are one already.
+    pub async fn add_member(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+        member: NewMember<'_>,
+    ) -> Result<(), StoreError> {
+        let row = memberships::ActiveModel {
+            org_id: Set(grant.tenant().to_string()),
+            user_id: Set(member.user.to_string()),
+            suspended_at: Set(None),
+            ci_trust: Set(None),
+            created_at: Set(member.joined_at.to_utc()),
+        };
+        row.insert(&self.tx).await?;
+        Ok(())
+    }
+
+    /// Suspends a member, or lets them back in with `None`; `false` when there is no such member.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn suspend_member(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+        user: &UserId,
+        since: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        let done = memberships::Entity::update_many()
+            .set(memberships::ActiveModel {
+                suspended_at: Set(since.map(Timestamp::to_utc)),
+                ..Default::default()
+            })
+            .filter(memberships::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(memberships::Column::UserId.eq(user.as_str()))
+            .exec(&self.tx)
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// Assigns a role of the organisation to a member of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when either is not of this organisation, or it is assigned already.
+    pub async fn assign_role(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+        user: &UserId,
+        role: &RoleId,
+    ) -> Result<(), StoreError> {
+        let row = role_assignments::ActiveModel {
+            org_id: Set(grant.tenant().to_string()),
+            user_id: Set(user.to_string()),
+            role_id: Set(role.to_string()),
+        };
+        row.insert(&self.tx).await?;
+        Ok(())
+    }
+}
+
+mod memberships {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "memberships")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub org_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: String,
+        pub suspended_at: Option<DateTimeUtc>,
+        pub ci_trust: Option<String>,
+        pub created_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod role_assignments {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "role_assignments")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub org_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub role_id: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

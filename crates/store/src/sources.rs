@@ -1,0 +1,163 @@
+//! Webhook sources: written by orchestrators, read by people and by the ingress.
+
+use kici_model::sources::{Registration, Source};
+use kici_model::{OrgId, RoutingKey, SourceId, Timestamp};
+use kici_rbac::{Granted, perm};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
+
+use crate::error::OrCorrupt;
+use crate::{RecordTx, Store, StoreError};
+
+const TABLE: &str = "sources";
+
+impl Store {
+    /// All sources of the organisation, by routing key.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn sources(
+        &self,
+        grant: &Granted<perm::WebhookSourcesRead, OrgId>,
+    ) -> Result<Vec<Source>, StoreError> {
+        let rows = row::Entity::find()
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .order_by_asc(row::Column::RoutingKey)
+            .all(&self.read)
+            .await?;
+        rows.into_iter().map(source).collect()
+    }
+
+    /// The source with this routing key.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn source(
+        &self,
+        grant: &Granted<perm::WebhookSourcesRead, OrgId>,
+        key: &RoutingKey,
+    ) -> Result<Option<Source>, StoreError> {
+        let found = row::Entity::find()
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(row::Column::RoutingKey.eq(key.to_string()))
+            .one(&self.read)
+            .await?;
+        found.map(source).transpose()
+    }
+
+    /// The generic source that a URL segment means: its name, or the last part of its routing key,
+    /// which wins where both exist.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn generic_source(
+        &self,
+        grant: &Granted<perm::WebhookSourcesRead, OrgId>,
+        segment: &str,
+    ) -> Result<Option<Source>, StoreError> {
+        let org = grant.tenant();
+        let by_key = format!("generic:{org}:{segment}");
+        let found = row::Entity::find()
+            .filter(row::Column::OrgId.eq(org.as_str()))
+            .filter(row::Column::RoutingKey.starts_with("generic:"))
+            .filter(
+                Condition::any()
+                    .add(row::Column::RoutingKey.eq(&by_key))
+                    .add(row::Column::Name.eq(segment)),
+            )
+            .order_by_asc(row::Column::RegisteredAt)
+            .all(&self.read)
+            .await?;
+        let exact = found.iter().position(|row| row.routing_key == by_key).unwrap_or(0);
+        found.into_iter().nth(exact).map(source).transpose()
+    }
+}
+
+impl RecordTx {
+    /// Adds a source or brings it up to date; a known one keeps its id and its first registration.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn register_source(
+        &mut self,
+        grant: &Granted<perm::Link, OrgId>,
+        fresh: &SourceId,
+        registration: &Registration,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = row::ActiveModel {
+            id: Set(fresh.to_string()),
+            org_id: Set(grant.tenant().to_string()),
+            routing_key: Set(registration.routing_key.to_string()),
+            name: Set(registration.name.clone()),
+            provider: Set(registration.provider.to_string()),
+            subtype: Set(registration.subtype.to_string()),
+            slug: Set(registration.slug.clone()),
+            registered_at: Set(at.to_utc()),
+        };
+        let known = OnConflict::columns([row::Column::OrgId, row::Column::RoutingKey])
+            .update_columns([
+                row::Column::Name,
+                row::Column::Provider,
+                row::Column::Subtype,
+                row::Column::Slug,
+            ])
+            .to_owned();
+        row::Entity::insert(row).on_conflict(known).exec_without_returning(&self.tx).await?;
+        Ok(())
+    }
+
+    /// Removes a source for good; `false` when the organisation has none with this key.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn deregister_source(
+        &mut self,
+        grant: &Granted<perm::Link, OrgId>,
+        key: &RoutingKey,
+    ) -> Result<bool, StoreError> {
+        let done = row::Entity::delete_many()
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(row::Column::RoutingKey.eq(key.to_string()))
+            .exec(&self.tx)
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+}
+
+fn source(row: row::Model) -> Result<Source, StoreError> {
+    Ok(Source {
+        id: row.id.parse().or_corrupt(TABLE, &row.id)?,
+        registered: Registration {
+            routing_key: row.routing_key.parse().or_corrupt(TABLE, &row.id)?,
+            name: row.name,
+            provider: row.provider.parse().or_corrupt(TABLE, &row.id)?,
+            subtype: row.subtype.parse().or_corrupt(TABLE, &row.id)?,
+            slug: row.slug,
+        },
+        registered_at: Timestamp::new(row.registered_at),
+    })
+}
+
+mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sources")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub org_id: String,
+        pub routing_key: String,
+        pub name: String,
+        pub provider: String,
+        pub subtype: String,
+        pub slug: Option<String>,
+        pub registered_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,86 @@
+//! The two kinds of writing. What people do commits together with its audit row or not at all;
+//! what machines report has a transaction that can't reach a table of tenancy.
+
+use kici_model::audit::AuditEntry;
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+
+use crate::{Store, StoreError};
+
+/// A change that somebody makes. Dropping it rolls it back.
+#[derive(Debug)]
+pub struct WriteTx {
+    pub(crate) tx: DatabaseTransaction,
+}
+
+/// Facts that machines report: registrations, deliveries, last uses. Dropping it rolls it back.
+#[derive(Debug)]
+pub struct RecordTx {
+    pub(crate) tx: DatabaseTransaction,
+}
+
+impl Store {
+    /// Begins a change.
+    ///
+    /// # Errors
+    /// The database is not available.
+    pub async fn write(&self) -> Result<WriteTx, StoreError> {
+        Ok(WriteTx { tx: begin(&self.write).await? })
+    }
+
+    /// Begins a record.
+    ///
+    /// # Errors
+    /// The database is not available.
+    pub async fn record(&self) -> Result<RecordTx, StoreError> {
+        Ok(RecordTx { tx: begin(&self.write).await? })
+    }
+}
+
+/// On SQLite a transaction that will write must say so at once: one that only finds out later
+/// fails when another has written in between.
+async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
+    Ok(db
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        })
+        .await?)
+}
+
+impl WriteTx {
+    /// Commits the change together with the entry that tells of it.
+    ///
+    /// # Errors
+    /// The database did not commit: nothing was changed.
+    pub async fn commit(self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.commit_all([entry]).await
+    }
+
+    /// Commits a change that takes several entries to tell; at least one.
+    ///
+    /// # Errors
+    /// The database did not commit: nothing was changed.
+    pub async fn commit_all<const N: usize>(
+        self,
+        entries: [AuditEntry; N],
+    ) -> Result<(), StoreError> {
+        const { assert!(N > 0, "a change without an audit entry") };
+        for entry in &entries {
+            crate::audit::insert(&self.tx, entry).await?;
+        }
+        Ok(self.tx.commit().await?)
+    }
+}
+
+impl RecordTx {
+    /// Commits the record.
+    ///
+    /// # Errors
+    /// The database did not commit: nothing was recorded.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.tx.commit().await?)
+    }
+}

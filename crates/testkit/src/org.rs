@@ -1,0 +1,117 @@
+//! An organisation with its owner and keys, made as an operator and its owner would.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use kici_domain::access::{self, Caller};
+use kici_domain::orchestrator_keys::NewOrchestratorKey;
+use kici_domain::{Org, api_keys, orchestrator_keys, setup};
+use kici_model::text::RequestId;
+use kici_model::{CredentialId, OrgId, Secret, UserId};
+use kici_orchestrator_core::{Config, Handler, Orchestrator, Source};
+use kici_rbac::{Matrix, Permission};
+use reqwest::{Method, RequestBuilder};
+
+use crate::{PATIENCE, TestPlatform};
+
+/// An organisation.
+#[derive(Debug, Clone)]
+pub struct TestOrg {
+    /// Its id.
+    pub id: OrgId,
+    /// Its owner.
+    pub owner: UserId,
+    /// A personal access token of the owner.
+    pub token: String,
+}
+
+impl TestOrg {
+    /// Makes one, called `name`, with an owner of its own.
+    ///
+    /// # Errors
+    /// It could not be made.
+    pub async fn create(platform: &TestPlatform, name: &str) -> anyhow::Result<Self> {
+        let owner = format!("owner@{}.example", name.to_lowercase().replace(' ', "-"));
+        let made = setup::create_org(platform.app(), &name.parse()?, &owner.parse()?).await?;
+        let token = made.token.reveal().to_owned();
+        Ok(Self { id: made.org, owner: made.owner, token })
+    }
+
+    /// Comes through the door as the owner.
+    ///
+    /// # Errors
+    /// The door stays shut.
+    pub async fn enter<P: Permission>(&self, platform: &TestPlatform) -> anyhow::Result<Org<P>> {
+        let request_id: RequestId = "test".parse()?;
+        let caller = Caller { token: Some(&self.token), request_id: &request_id };
+        Ok(access::enter::<P>(platform.app(), caller, self.id.as_str()).await?)
+    }
+
+    /// An API key of the owner that holds `permissions`.
+    ///
+    /// # Errors
+    /// It could not be made.
+    pub async fn api_key(
+        &self,
+        platform: &TestPlatform,
+        permissions: Matrix,
+    ) -> anyhow::Result<String> {
+        let org = self.enter(platform).await?;
+        let made = api_keys::create(platform.app(), &org, &"test".parse()?, permissions).await?;
+        Ok(made.token.reveal().to_owned())
+    }
+
+    /// A new orchestrator key.
+    ///
+    /// # Errors
+    /// It could not be made.
+    pub async fn orchestrator_key(
+        &self,
+        platform: &TestPlatform,
+    ) -> anyhow::Result<(CredentialId, String)> {
+        let org = self.enter(platform).await?;
+        let wanted = NewOrchestratorKey { name: "test".parse()?, description: None };
+        let (made, _) = orchestrator_keys::create(platform.app(), &org, &wanted).await?;
+        Ok((made.id, made.token.reveal().to_owned()))
+    }
+
+    /// What an orchestrator of this organisation is started with: quick to reconnect.
+    #[must_use]
+    pub fn orchestrator_config(
+        &self,
+        platform: &TestPlatform,
+        key: &str,
+        sources: impl IntoIterator<Item = Source>,
+        handler: Arc<dyn Handler>,
+    ) -> Config {
+        let mut config = Config::new(platform.link_url(), Secret::new(key.to_owned()))
+            .with_sources(sources)
+            .with_handler(handler);
+        config.reconnect_base = Duration::from_millis(50);
+        config
+    }
+
+    /// A connected orchestrator with a key of its own, which serves `sources`.
+    ///
+    /// # Errors
+    /// It does not connect.
+    pub async fn orchestrator(
+        &self,
+        platform: &TestPlatform,
+        sources: impl IntoIterator<Item = Source>,
+        handler: Arc<dyn Handler>,
+    ) -> anyhow::Result<Orchestrator> {
+        let (_, key) = self.orchestrator_key(platform).await?;
+        let config = self.orchestrator_config(platform, &key, sources, handler);
+        let orchestrator = Orchestrator::start(config);
+        orchestrator.wait_until_registered(PATIENCE).await.context("not registered")?;
+        Ok(orchestrator)
+    }
+
+    /// A request of the owner to `path` under the organisation.
+    pub fn request(&self, platform: &TestPlatform, method: Method, path: &str) -> RequestBuilder {
+        let url = platform.url(&format!("/api/v1/orgs/{}{path}", self.id));
+        platform.http().request(method, url).bearer_auth(&self.token)
+    }
+}

@@ -1,0 +1,96 @@
+//! The platform in process: the real server on a real port.
+
+use std::sync::Arc;
+use std::sync::Once;
+
+use anyhow::Context;
+use kici_domain::App;
+use kici_platform::{Options, Server};
+use tokio::net::TcpListener;
+
+use crate::Database;
+
+/// A running platform.
+#[derive(Debug)]
+pub struct TestPlatform {
+    server: Server,
+    http: reqwest::Client,
+}
+
+impl TestPlatform {
+    /// Starts over `database`, which outlives it.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start(database: &Database) -> anyhow::Result<Self> {
+        Self::start_with(Options::new(database.url())).await
+    }
+
+    /// Starts with `options`.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_with(options: Options) -> anyhow::Result<Self> {
+        Self::start_at("127.0.0.1:0", options).await
+    }
+
+    /// Starts on an address of its own, such as that of one that was stopped.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_at(address: &str, options: Options) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await.context("no port")?;
+        let server = Server::start(listener, options).await?;
+        let http = http_client()?;
+        Ok(Self { server, http })
+    }
+
+    /// The address of `path`.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server.address())
+    }
+
+    /// Where orchestrators connect.
+    #[must_use]
+    pub fn link_url(&self) -> String {
+        format!("ws://{}/ws", self.server.address())
+    }
+
+    /// `127.0.0.1:PORT`
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.server.address().to_string()
+    }
+
+    /// The application behind it.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        self.server.app()
+    }
+
+    /// A client for it.
+    #[must_use]
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Errors
+    /// Something broke on the way down.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.server.stop().await
+    }
+}
+
+/// A client that goes to this machine directly.
+///
+/// # Errors
+/// It can't be made.
+pub fn http_client() -> anyhow::Result<reqwest::Client> {
+    // It asks for a crypto provider even where it opens no TLS.
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    reqwest::Client::builder().no_proxy().build().context("no HTTP client")
+}

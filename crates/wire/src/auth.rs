@@ -1,0 +1,56 @@
+//! The first frame of a connection and its answer (protocol §4).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What an orchestrator sends first.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthRequest {
+    /// An orchestrator key.
+    pub token: String,
+    /// The version it speaks.
+    pub protocol_version: u32,
+    /// What it can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
+}
+
+/// Hides the token.
+impl std::fmt::Debug for AuthRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthRequest")
+            .field("protocol_version", &self.protocol_version)
+            .field("capabilities", &self.capabilities)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an orchestrator can do. Keys that are not known here are kept as they are.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Capabilities(pub Map<String, Value>);
+
+/// The token opens the link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthSuccess {
+    /// The connection's id.
+    pub connection_id: String,
+    /// The organisation's public alias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org_public_alias: Option<String>,
+    /// The organisation. Optional in the protocol, but without it an orchestrator is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org_id: Option<String>,
+    /// Who signs provenance; `null` where nobody does.
+    #[serde(default)]
+    pub provenance_issuer: Option<String>,
+}
+
+/// The token opens nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthFailure {
+    /// Why, for the orchestrator's log.
+    pub reason: String,
+}

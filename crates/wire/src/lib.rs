@@ -1,0 +1,59 @@
+//! The frames of the orchestrator link, protocol version 1, as serde types with their bounds.
+//!
+//! One JSON object a text frame, told apart by `type`. Unknown keys are ignored, unknown types are
+//! [`FromOrchestrator::Unknown`]: a newer peer must not be cut off for knowing more. No socket and
+//! no timer lives here.
+
+mod auth;
+mod chunk;
+mod frame;
+mod sources;
+mod text;
+mod webhook;
+
+pub use auth::{AuthFailure, AuthRequest, AuthSuccess, Capabilities};
+pub use chunk::{Chunks, Reassembly, ReassemblyError, chunk_count};
+pub use frame::{FrameError, FromOrchestrator, Heartbeat, ToOrchestrator};
+pub use sources::{
+    Accepted, RegisteredSource, Rejected, SourceDeregister, SourceDeregisterAck, SourceRegister,
+    SourceRegisterAck,
+};
+pub use text::shorten;
+pub use webhook::{WebhookAck, WebhookRelayChunk, WebhookRelayStart};
+
+/// The only protocol version there is.
+pub const PROTOCOL_VERSION: u32 = 1;
+/// The largest frame that either side takes, in bytes.
+pub const MAX_FRAME: usize = 26_214_400;
+/// The raw bytes that one chunk of a relayed body carries.
+pub const CHUNK: usize = 65_536;
+/// The longest message id, in characters.
+pub const MAX_MESSAGE_ID: usize = 128;
+
+/// Why a server closes the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub enum CloseCode {
+    /// The server shuts down; come back soon.
+    GoingAway = 1001,
+    /// The token is unknown, or was revoked while connected.
+    Unauthorized = 4001,
+    /// No `auth.request` came in time.
+    AuthTimeout = 4002,
+    /// What came was not a message, or nothing valid came for too long.
+    InvalidMessage = 4003,
+    /// Nothing came for too long, or nothing was read.
+    HeartbeatTimeout = 4004,
+    /// The peer speaks another version.
+    ProtocolError = 4005,
+    /// The server could not do its part.
+    Internal = 4006,
+}
+
+impl CloseCode {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        self as u16
+    }
+}

@@ -1,0 +1,59 @@
+//! Frozen migrations: what is here has run somewhere and is never edited again.
+//!
+//! They are plain SQL, one text for both databases. Expand first, contract a release later, so that
+//! old and new nodes can share a database during an upgrade.
+
+mod dialect;
+mod m20261122_000001_tenancy;
+mod m20261122_000002_webhooks;
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend};
+
+struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261122_000001_tenancy::Migration),
+            Box::new(m20261122_000002_webhooks::Migration),
+        ]
+    }
+}
+
+/// One number for everybody who migrates: nodes that start together wait for each other.
+const LOCK: i64 = 0x6b69_6369;
+
+/// Brings the database at `url` up to date. Safe to call on every start and from several nodes.
+///
+/// # Errors
+/// The database can't be reached, or a migration fails; PostgreSQL then rolls it back.
+pub async fn migrate(url: &str) -> Result<(), DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    let db = Database::connect(options).await?;
+    let is_shared = db.get_database_backend() == DbBackend::Postgres;
+    if is_shared {
+        db.execute_unprepared(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
+    }
+    let done = Migrator::up(&db, None).await;
+    if is_shared {
+        db.execute_unprepared(&format!("SELECT pg_advisory_unlock({LOCK})")).await?;
+    }
+    db.close().await?;
+    done
+}
+
+/// Runs one statement on the database at `url`, as tests do to make and drop databases.
+///
+/// # Errors
+/// The database can't be reached, or refuses the statement.
+pub async fn execute(url: &str, sql: &str) -> Result<(), DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    let db = Database::connect(options).await?;
+    let done = db.execute_unprepared(sql).await.map(|_| ());
+    db.close().await?;
+    done
+}

@@ -1,0 +1,13 @@
+//! Webhook sources, and the log of what they sent.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        crate::dialect::run(manager, include_str!("m20261122_000002_webhooks.sql")).await
+    }
+}
