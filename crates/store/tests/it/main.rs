@@ -1,0 +1,8 @@
+//! Each query's contract, on both databases.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod authn;
+mod plan;
+mod tenancy;
+mod world;
