@@ -1,7 +1,8 @@
 //! Frozen migrations: what is here has run somewhere and is never edited again.
 //!
-//! They are plain SQL, one text for both databases. Expand first, contract a release later, so that
-//! old and new nodes can share a database during an upgrade.
+//! They are plain SQL, one text for both databases. Expand first, contract a release later: nodes
+//! of the old release that are still running go on with the new schema. They don't start again on
+//! it, since a program refuses a database that knows migrations which it does not.
 
 mod dialect;
 mod m20261122_000001_tenancy;

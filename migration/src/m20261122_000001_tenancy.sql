@@ -81,7 +81,7 @@ CREATE INDEX IF NOT EXISTS team_roles_by_role ON team_roles (role_id);
 
 -- `hash` is the SHA-256 of the token, `shown` its first characters. `user_id` is the person of a
 -- personal token and the maker of any other key. `permissions` are an API key's own, or the scopes
--- of a personal token.
+-- of a personal token; `agent_label` names the program that a personal token was made for.
 CREATE TABLE IF NOT EXISTS credentials (
     id           TEXT PRIMARY KEY,
     kind         TEXT NOT NULL,
@@ -92,6 +92,7 @@ CREATE TABLE IF NOT EXISTS credentials (
     org_id       TEXT REFERENCES orgs (id) ON DELETE CASCADE,
     user_id      TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     permissions  TEXT,
+    agent_label  TEXT,
     expires_at   TIMESTAMPTZ,
     revoked_at   TIMESTAMPTZ,
     last_used_at TIMESTAMPTZ,
@@ -100,9 +101,10 @@ CREATE TABLE IF NOT EXISTS credentials (
 CREATE INDEX IF NOT EXISTS credentials_by_org ON credentials (org_id, kind, created_at);
 CREATE INDEX IF NOT EXISTS credentials_by_user ON credentials (user_id);
 
+-- `org_id` is null for what people do outside of any organisation.
 CREATE TABLE IF NOT EXISTS audit_log (
     id         TEXT PRIMARY KEY,
-    org_id     TEXT NOT NULL REFERENCES orgs (id) ON DELETE CASCADE,
+    org_id     TEXT REFERENCES orgs (id) ON DELETE CASCADE,
     actor_type TEXT NOT NULL,
     actor_id   TEXT NOT NULL,
     action     TEXT NOT NULL,

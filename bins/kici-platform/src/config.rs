@@ -5,13 +5,14 @@ mod keys;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use ipnet::IpNet;
 
 pub(crate) use keys::{KEYS, Key};
 
-use crate::telemetry::Format;
+use crate::telemetry::{self, Format};
 
 /// The configuration in effect.
 #[derive(Debug)]
@@ -99,7 +100,10 @@ impl Config {
             errors,
         );
         let url = told(database(values.optional("database", "url")), "database.url", errors);
-        let connections = values.parsed("database", "connections", errors);
+        let connections = values.parsed::<NonZeroU32>("database", "connections", errors);
+        let level = values.text("log", "level");
+        let level = telemetry::parse(&level).map(|_| level).map_err(|error| error.to_string());
+        let level = told(level, "log.level", errors);
         let format = match values.text("log", "format").as_str() {
             "text" => Some(Format::Text),
             "json" => Some(Format::Json),
@@ -114,8 +118,8 @@ impl Config {
                 public_url: public_url?,
                 trusted_proxies: trusted_proxies?,
             },
-            database: DatabaseConfig { url: url?, connections: connections? },
-            log: LogConfig { level: values.text("log", "level"), format: format? },
+            database: DatabaseConfig { url: url?, connections: connections?.get() },
+            log: LogConfig { level: level?, format: format? },
             values,
         })
     }

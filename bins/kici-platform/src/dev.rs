@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use kici_model::{OsEntropy, entropy};
 
 use crate::server::Options;
 use crate::{Server, serve, telemetry};
@@ -50,11 +51,13 @@ struct Folder {
 impl Folder {
     fn open(is_ephemeral: bool) -> anyhow::Result<Self> {
         let path = if is_ephemeral {
-            std::env::temp_dir().join(format!("kici-dev-{}", std::process::id()))
+            let chance = entropy::base62(&OsEntropy::default(), 12)?;
+            std::env::temp_dir().join(format!("kici-dev-{chance}"))
         } else {
             std::env::current_dir().context("no current folder")?.join(FOLDER)
         };
-        private_folder(&path).with_context(|| format!("can't make {}", path.display()))?;
+        private_folder(&path, !is_ephemeral)
+            .with_context(|| format!("can't make {}", path.display()))?;
         Ok(Self { path, is_ephemeral })
     }
 
@@ -77,9 +80,9 @@ impl Drop for Folder {
     }
 }
 
-/// The database holds nothing but hashes of tokens, but the bodies of webhooks are nobody's business.
-fn private_folder(path: &Path) -> std::io::Result<()> {
+/// Nobody else looks in. What is found may be used only where it is meant to be kept.
+fn private_folder(path: &Path, may_exist: bool) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    std::fs::DirBuilder::new().recursive(may_exist).mode(0o700).create(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }

@@ -1,10 +1,10 @@
 //! The platform as a program: configuration, wiring and commands. What it does is decided in the
 //! crates below; tests start the same [`Server`] in process.
 
-mod acceptor;
 pub mod cli;
 mod config;
 mod dev;
+mod http;
 mod org;
 mod print;
 mod reference;

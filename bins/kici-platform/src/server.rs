@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use ipnet::IpNet;
@@ -16,15 +15,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::acceptor::Acceptor;
-
-/// How long requests under way may take to end once the server stops.
-const DRAIN: Duration = Duration::from_secs(30);
-/// How long a connection may stay open without a byte.
-const IDLE: Duration = Duration::from_secs(75);
+use crate::http;
 
 /// What a server is made from.
-#[derive(Debug)]
 pub struct Options {
     /// The database; brought up to date on start.
     pub database_url: String,
@@ -40,6 +33,13 @@ pub struct Options {
     pub limits: Limits,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// Hides the address of the database, which may hold a password.
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("public_url", &self.public_url).finish_non_exhaustive()
+    }
 }
 
 impl Options {
@@ -64,9 +64,9 @@ pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
     stop: CancellationToken,
-    http: JoinHandle<std::io::Result<()>>,
+    http: JoinHandle<()>,
     hub: Arc<Hub>,
-    deliveries: TaskTracker,
+    tasks: TaskTracker,
     store: Store,
 }
 
@@ -79,22 +79,14 @@ impl Server {
         let address = listener.local_addr().context("the listener has no address")?;
         let (store, hub, app) = assemble(&options, Some(address)).await?;
         let platform = Platform {
-            app: app.clone(),
-            hub: hub.clone(),
             trusted_proxies: options.trusted_proxies.into(),
-            only_host: options.is_local.then(|| "localhost".into()),
-            deliveries: TaskTracker::new(),
+            only_host: options.is_local.then(|| address.ip().to_string().into()),
+            ..Platform::new(app.clone(), hub.clone())
         };
-        let deliveries = platform.deliveries.clone();
+        let tasks = platform.tasks.clone();
         let stop = CancellationToken::new();
-        let signal = stop.clone().cancelled_owned();
-        let server = poem::Server::new_with_acceptor(Acceptor { listener, address });
-        let http = tokio::spawn(server.idle_timeout(IDLE).run_with_graceful_shutdown(
-            kici_api::routes(platform),
-            signal,
-            Some(DRAIN),
-        ));
-        Ok(Self { address, app, stop, http, hub, deliveries, store })
+        let http = tokio::spawn(http::serve(listener, kici_api::routes(platform), stop.clone()));
+        Ok(Self { address, app, stop, http, hub, tasks, store })
     }
 
     /// Where it listens.
@@ -117,11 +109,11 @@ impl Server {
         self.stop.cancel();
         let served = self.http.await;
         // Deliveries whose sender has hung up are no requests any more, but still under way.
-        self.deliveries.close();
-        self.deliveries.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
         self.hub.leave().await;
         self.store.close().await.context("the database was not closed in order")?;
-        served.context("the server's task broke")?.context("the server broke")
+        served.context("the server's task broke")
     }
 }
 
@@ -135,13 +127,31 @@ async fn assemble(
     address: Option<SocketAddr>,
 ) -> anyhow::Result<(Store, Arc<Hub>, Arc<App>)> {
     let url = &options.database_url;
+    private_file(url).context("the database's file can't be made")?;
     kici_migration::migrate(url).await.context("the database was not brought up to date")?;
     let store = Store::open(url, options.connections).await.context("no database")?;
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::default());
     let clock = options.clock.clone();
     let hub = Arc::new(Hub::new(options.limits.clone(), clock.clone(), entropy.clone()));
-    let own = address.map(|address| format!("http://{address}"));
+    // An address of all interfaces is none that anybody could post to.
+    let own = address.filter(|address| !address.ip().is_unspecified());
+    let own = own.map(|address| format!("http://{address}"));
     let settings = Settings { public_url: options.public_url.clone().or(own) };
     let app = App::new(store.clone(), clock, entropy, hub.clone(), settings).await?;
     Ok((store, hub, Arc::new(app)))
+}
+
+/// A new SQLite file is its owner's alone: it holds addresses of people and keys of the server.
+fn private_file(url: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let Some(rest) = url.strip_prefix("sqlite:") else { return Ok(()) };
+    let path = rest.trim_start_matches("//").split('?').next().unwrap_or_default();
+    if path.is_empty() || path.contains(":memory:") || !url.contains("mode=rwc") {
+        return Ok(());
+    }
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }

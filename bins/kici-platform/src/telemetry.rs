@@ -1,5 +1,7 @@
 //! The log: one line an event, to standard error. `RUST_LOG` goes before the configuration.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
@@ -15,13 +17,23 @@ pub(crate) enum Format {
 /// Starts logging what `filter` lets through.
 pub(crate) fn start(filter: &str, format: Format) -> anyhow::Result<()> {
     let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
-        Ok(given) => EnvFilter::try_new(given).context("`RUST_LOG` can't be used")?,
-        Err(_) => EnvFilter::try_new(filter).context("`log.level` can't be used")?,
+        Ok(given) => parse(&given).context("`RUST_LOG` can't be used")?,
+        Err(_) => parse(filter).context("`log.level` can't be used")?,
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let started = match format {
         Format::Text => log.try_init(),
-        Format::Json => log.json().flatten_event(true).try_init(),
+        Format::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+/// Reads a filter. Whole frames are never logged, at no level: the first one holds a token.
+pub(crate) fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
+    Ok(EnvFilter::try_new(filter)?
+        .add_directive("tungstenite=info".parse()?)
+        .add_directive("tokio_tungstenite=info".parse()?))
 }

@@ -3,6 +3,12 @@
 /// The code, its status, and when it is answered.
 pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("bad_request", 400, "A parameter could not be read."),
+    ("built_in_role", 409, "The built-in role Owner can't be changed or deleted."),
+    (
+        "escalation",
+        403,
+        "Somebody would gain what the caller does not have; the message names the first gain.",
+    ),
     ("incomplete_body", 400, "The connection broke before the whole body had arrived."),
     ("internal", 500, "Our fault. The request id finds it in the server's log."),
     (
@@ -31,6 +37,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         "No orchestrator took the delivery; send it again after `Retry-After` seconds.",
     ),
     ("not_found", 404, "It does not exist, or the caller may not know of it."),
+    ("not_there", 422, "The change names a role, person or team that is not there."),
     ("org_disabled", 403, "The operator has closed the organization; `disabled_at` says when."),
     ("person_required", 403, "Only a person, or the key of one, can do this."),
     ("rejected_misconfigured", 500, "The orchestrator can't take deliveries of this source."),
@@ -39,6 +46,11 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         "rejected_unknown_source",
         404,
         "The orchestrator does not know the source, or has disabled it.",
+    ),
+    (
+        "stale",
+        412,
+        "It was changed meanwhile; read it again and send its new `ETag` as `If-Match`.",
     ),
     ("timeout", 408, "The body did not arrive in time."),
     ("too_large", 413, "The body is larger than it may be."),

@@ -89,7 +89,6 @@ impl EventLog {
         org: Org<perm::EventLogRead>,
         app: Data<&Arc<App>>,
         /// How many at most: 1 to 200, 50 if left out.
-        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u64>>,
         /// The `nextCursor` of the page before.
         cursor: Query<Option<String>>,
@@ -108,7 +107,7 @@ impl EventLog {
 
 fn out_of_range(limit: u64) -> ApiError {
     let message = format!("is {limit}; 1 to {} work", Limit::MAX);
-    ApiError::fields(vec![FieldError { path: "limit".to_owned(), message }])
+    ApiError::fields(vec![FieldError { path: "limit".to_owned(), message, position: None }])
 }
 
 impl From<Event> for EventLogItem {

@@ -1,22 +1,30 @@
 //! HTTP: routes, JSON types, the one error body, the OpenAPI document, and the upgrade to a
 //! WebSocket. A handler extracts, calls the domain and translates; it decides nothing.
 
+mod api_keys;
 mod body;
 mod client_ip;
+mod credentials;
 mod document;
 mod error_codes;
 mod event_log;
 mod health;
 mod link;
+mod matrix;
+mod me;
 mod orchestrator_keys;
 mod orchestrators;
 mod org;
 mod orgs;
+mod permissions;
+mod personal_tokens;
 mod problem;
 mod request_id;
+mod roles;
 mod routes;
 mod sources;
 mod text;
+mod users;
 mod webhooks;
 
 pub use document::{Operation, document, operations};

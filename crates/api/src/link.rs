@@ -7,23 +7,30 @@ use kici_link::{Frame, Received};
 use kici_wire::MAX_FRAME;
 use poem::web::Data;
 use poem::web::websocket::{CloseCode, Message, WebSocket, WebSocketConfig};
-use poem::{IntoResponse, handler};
+use poem::{IntoResponse, Result, handler};
 
+use crate::problem::ApiError;
 use crate::routes::Platform;
 
 /// Upgrades; who it is and what it may do is told by the first frame.
 #[handler]
-pub(crate) fn upgrade(socket: WebSocket, platform: Data<&Platform>) -> impl IntoResponse {
+pub(crate) fn upgrade(socket: WebSocket, platform: Data<&Platform>) -> Result<impl IntoResponse> {
     let config = WebSocketConfig::default()
         .max_frame_size(Some(MAX_FRAME))
         .max_message_size(Some(MAX_FRAME));
     let (app, hub) = (platform.app.clone(), platform.hub.clone());
-    socket.config(config).on_upgrade(async move |socket| {
+    // Held until the first frame was good; the socket is refused when there are too many.
+    let stranger = platform
+        .strangers
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| ApiError::busy("Too many connections have not told yet who they are"))?;
+    Ok::<_, poem::Error>(socket.config(config).on_upgrade(async move |socket| {
         let (outgoing, incoming) = socket.split();
         let incoming = incoming.filter_map(|message| ready(received(message)));
         let outgoing = outgoing.with(|frame| ready(Ok::<_, std::io::Error>(message(frame))));
-        kici_link::serve(app, hub, Box::pin(incoming), Box::pin(outgoing)).await;
-    })
+        kici_link::serve(app, hub, Box::pin(incoming), Box::pin(outgoing), stranger).await;
+    }))
 }
 
 /// Pings and pongs are the socket's own business; a close ends the stream.
@@ -39,6 +46,7 @@ fn received(message: Result<Message, std::io::Error>) -> Option<Result<Received,
 fn message(frame: Frame) -> Message {
     match frame {
         Frame::Text(text) => Message::Text(text),
+        Frame::Ping => Message::Ping(Vec::new()),
         Frame::Close { code, reason } => Message::Close(Some((CloseCode::from(code), reason))),
     }
 }

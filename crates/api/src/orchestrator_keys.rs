@@ -14,7 +14,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use crate::body::{Body, Fields, Form};
 use crate::org::Org;
 use crate::problem::ApiError;
-use crate::routes::Tag;
+use crate::routes::{Platform, Tag};
 use crate::text::Txt;
 
 /// An orchestrator key, without its token.
@@ -56,7 +56,7 @@ pub(crate) struct OrchestratorKeyCreate {
 }
 
 /// A key that was just made.
-#[derive(Debug, Object)]
+#[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct OrchestratorKeyCreated {
     /// The token: shown now and never again. An orchestrator takes it as `KICI_PLATFORM_TOKEN`.
@@ -127,9 +127,15 @@ impl OrchestratorKeys {
         &self,
         org: Org<perm::ApiKeysAdmin>,
         key: Path<Txt<CredentialId>>,
-        app: Data<&Arc<App>>,
+        platform: Data<&Platform>,
     ) -> Result<Revoked, ApiError> {
-        orchestrator_keys::revoke(&app, &org, &key.0.0).await?;
+        // A task of its own: a caller that hangs up must not leave the key revoked and its links
+        // open.
+        let app = platform.app.clone();
+        let org = org.into_inner();
+        let revoke = async move { orchestrator_keys::revoke(&app, &org, &key.0.0).await };
+        let revoked = platform.tasks.spawn(revoke).await;
+        revoked.map_err(|error| ApiError::bug(&error.to_string()))??;
         Ok(Revoked::Revoked)
     }
 }

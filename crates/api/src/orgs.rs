@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use kici_domain::{App, orgs};
+use kici_model::orgs as model;
+use kici_model::text::OrgName;
 use kici_rbac::perm;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
+use crate::body::{Body, Fields, Form};
 use crate::org::Org;
 use crate::problem::ApiError;
 use crate::routes::Tag;
@@ -26,6 +29,22 @@ pub(crate) struct Organization {
     created_at: String,
 }
 
+/// What to change.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct OrganizationRename {
+    /// Another name: 1 to 100 characters.
+    display_name: String,
+}
+
+impl Form for OrganizationRename {
+    type Command = OrgName;
+
+    fn read(fields: &mut Fields) -> Option<OrgName> {
+        fields.required("displayName")
+    }
+}
+
 pub(crate) struct Orgs;
 
 #[OpenApi(prefix_path = "/orgs/:org")]
@@ -37,12 +56,28 @@ impl Orgs {
         org: Org<perm::Membership>,
         app: Data<&Arc<App>>,
     ) -> Result<Json<Organization>, ApiError> {
-        let found = orgs::get(&app, &org).await?;
-        Ok(Json(Organization {
-            id: found.id.to_string(),
-            display_name: found.name.to_string(),
-            public_alias: found.alias.to_string(),
-            created_at: found.created_at.to_string(),
-        }))
+        Ok(Json(orgs::get(&app, &org).await?.into()))
+    }
+
+    /// Give the organization another name; for owners.
+    #[oai(path = "/", method = "patch", operation_id = "orgs_rename", tag = "Tag::Orgs")]
+    async fn rename(
+        &self,
+        org: Org<perm::Ownership>,
+        app: Data<&Arc<App>>,
+        body: Body<OrganizationRename>,
+    ) -> Result<Json<Organization>, ApiError> {
+        Ok(Json(orgs::rename(&app, &org, &body.0).await?.into()))
+    }
+}
+
+impl From<model::Org> for Organization {
+    fn from(org: model::Org) -> Self {
+        Self {
+            id: org.id.to_string(),
+            display_name: org.name.to_string(),
+            public_alias: org.alias.to_string(),
+            created_at: org.created_at.to_string(),
+        }
     }
 }

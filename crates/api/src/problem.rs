@@ -46,11 +46,14 @@ pub(crate) struct Requirement {
 
 /// A field that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(skip_serializing_if_is_none)]
 pub(crate) struct FieldError {
     /// Which, such as `repoPatterns[0]`.
     pub(crate) path: String,
     /// Why, and what would work.
     pub(crate) message: String,
+    /// At which character, where it is a pattern; counted from 0.
+    pub(crate) position: Option<u32>,
 }
 
 /// A failure on its way out.
@@ -68,6 +71,7 @@ const fn status(kind: Kind) -> StatusCode {
         Kind::Denied => StatusCode::FORBIDDEN,
         Kind::Missing => StatusCode::NOT_FOUND,
         Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Stale => StatusCode::PRECONDITION_FAILED,
         Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Bug => StatusCode::INTERNAL_SERVER_ERROR,
@@ -88,6 +92,12 @@ impl ApiError {
             "internal",
             "Something went wrong here; the request id finds it in the log",
         )
+    }
+
+    /// More than the server can do at once.
+    pub(crate) fn busy(what: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", what)
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
     }
 
     /// Fields that were refused, all of them at once.
@@ -136,8 +146,11 @@ macro_rules! faults {
 
 faults! {
     kici_domain::Trouble,
+    kici_domain::api_keys::ApiKeysError,
     kici_domain::event_log::EventLogError,
     kici_domain::orchestrator_keys::OrchestratorKeysError,
+    kici_domain::personal_tokens::PersonalTokensError,
+    kici_domain::roles::RolesError,
 }
 
 impl From<EnterError> for ApiError {
@@ -170,7 +183,13 @@ impl From<kici_domain::webhooks::WebhookError> for ApiError {
 }
 
 fn requirement((resource, level): &(Resource, Level)) -> Requirement {
-    Requirement { resource: resource.to_string(), level: level.to_string() }
+    Requirement::new(*resource, *level)
+}
+
+impl Requirement {
+    pub(crate) fn new(resource: Resource, level: Level) -> Self {
+        Self { resource: resource.to_string(), level: level.to_string() }
+    }
 }
 
 /// The body waits beside the response until [`answer`] knows the request's id.
@@ -234,8 +253,12 @@ fn framework((method, path): &(Method, String), error: &poem::Error) -> ApiError
             ApiError::new(status, "not_found", "There is nothing at this address")
         }
         StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed = document::methods(path).join(", ");
-            let text = format!("`{method}` does not work here; {allowed} does");
+            // What is not in the document can only be read.
+            let mut allowed = document::methods(path).join(", ");
+            if allowed.is_empty() {
+                allowed = "GET".to_owned();
+            }
+            let text = format!("`{method}` does not work here, only {allowed}");
             let refused = ApiError::new(status, "method_not_allowed", text);
             match HeaderValue::from_str(&allowed) {
                 Ok(allowed) => refused.with_header(header::ALLOW, allowed),
@@ -254,7 +277,9 @@ fn framework((method, path): &(Method, String), error: &poem::Error) -> ApiError
 pub(crate) fn check_host(request: Request, only: Option<&str>) -> Result<Request> {
     let Some(only) = only else { return Ok(request) };
     let host = request.header(header::HOST).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let port = |digits: &str| digits.bytes().all(|c| c.is_ascii_digit());
+    let name =
+        host.rsplit_once(':').filter(|(_, digits)| port(digits)).map_or(host, |(name, _)| name);
     if [only, "localhost", "127.0.0.1", "[::1]"].contains(&name) {
         Ok(request)
     } else {

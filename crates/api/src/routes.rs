@@ -10,14 +10,20 @@ use poem::http::Uri;
 use poem::web::Html;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, get, handler};
 use poem_openapi::{OpenApiService, Tags};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio_util::task::TaskTracker;
 
+use crate::api_keys::ApiKeys;
 use crate::event_log::EventLog;
 use crate::health::Health;
 use crate::orchestrator_keys::OrchestratorKeys;
 use crate::orchestrators::Orchestrators;
 use crate::orgs::Orgs;
+use crate::permissions::Permissions;
+use crate::personal_tokens::PersonalTokens;
+use crate::roles::Roles;
 use crate::sources::Sources;
+use crate::users::Users;
 use crate::webhooks::Webhooks;
 use crate::{document, link, problem, request_id};
 
@@ -33,16 +39,57 @@ pub struct Platform {
     /// The one host name that is answered to, where the server is meant for one machine alone;
     /// keeps web pages from reaching it through a name of theirs.
     pub only_host: Option<Arc<str>>,
-    /// Deliveries under way. They end by themselves, also when their sender hangs up.
-    pub deliveries: TaskTracker,
+    /// Work under way that must end even when whoever asked for it hangs up.
+    pub tasks: TaskTracker,
+    /// The memory set aside for bodies of webhooks, in KiB.
+    pub bodies: Arc<Semaphore>,
+    /// Connections that have not told yet who they are.
+    pub strangers: Arc<Semaphore>,
+}
+
+impl Platform {
+    /// A platform with the usual bounds: 512 MiB of bodies, 1,000 strangers.
+    #[must_use]
+    pub fn new(app: Arc<App>, hub: Arc<Hub>) -> Self {
+        Self {
+            app,
+            hub,
+            trusted_proxies: Arc::default(),
+            only_host: None,
+            tasks: TaskTracker::new(),
+            bodies: Arc::new(Semaphore::new(512 * 1024)),
+            strangers: Arc::new(Semaphore::new(1_000)),
+        }
+    }
+
+    /// Room for a body of `bytes`, for as long as the answer is kept.
+    pub(crate) fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        self.bodies.clone().try_acquire_many_owned(kib)
+    }
 }
 
 /// How the document groups operations: a word for each feature.
 #[derive(Tags)]
 pub(crate) enum Tag {
+    /// The signed-in person.
+    #[oai(rename = "user")]
+    User,
+    /// Personal access tokens.
+    #[oai(rename = "personal-tokens")]
+    PersonalTokens,
     /// The organization itself.
     #[oai(rename = "orgs")]
     Orgs,
+    /// What somebody may do, and why.
+    #[oai(rename = "permissions")]
+    Permissions,
+    /// Roles.
+    #[oai(rename = "roles")]
+    Roles,
+    /// Keys for programs.
+    #[oai(rename = "api-keys")]
+    ApiKeys,
     /// Keys that let orchestrators connect.
     #[oai(rename = "orchestrator-keys")]
     OrchestratorKeys,
@@ -64,7 +111,18 @@ pub(crate) enum Tag {
 }
 
 /// The operations under `/api/v1`.
-pub(crate) type Api = (Orgs, OrchestratorKeys, Orchestrators, Sources, EventLog);
+pub(crate) type Api = (
+    Users,
+    PersonalTokens,
+    Orgs,
+    Permissions,
+    Roles,
+    ApiKeys,
+    OrchestratorKeys,
+    Orchestrators,
+    Sources,
+    EventLog,
+);
 /// The operations at the root.
 pub(crate) type Root = (Webhooks, Health);
 
@@ -72,8 +130,19 @@ pub(crate) const TITLE: &str = "KiCI Platform";
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn api() -> OpenApiService<Api, ()> {
-    OpenApiService::new((Orgs, OrchestratorKeys, Orchestrators, Sources, EventLog), TITLE, VERSION)
-        .url_prefix("/api/v1")
+    let all = (
+        Users,
+        PersonalTokens,
+        Orgs,
+        Permissions,
+        Roles,
+        ApiKeys,
+        OrchestratorKeys,
+        Orchestrators,
+        Sources,
+        EventLog,
+    );
+    OpenApiService::new(all, TITLE, VERSION).url_prefix("/api/v1")
 }
 
 pub(crate) fn root() -> OpenApiService<Root, ()> {
@@ -125,7 +194,7 @@ fn openapi() -> Response {
 }
 
 #[handler]
-fn docs() -> Html<String> {
+fn docs() -> Html<&'static str> {
     Html(document::page())
 }
 

@@ -11,6 +11,8 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::{Binary, Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaRequest};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Object, OpenApi};
+use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use crate::body::{discard, too_large, whole};
 use crate::client_ip;
@@ -131,28 +133,38 @@ async fn take(
     target: Target<'_>,
     posted: Posted,
 ) -> Result<Json<WebhookAccepted>, ApiError> {
-    if posted.declared.is_some_and(|length| length > MAX_BODY) {
-        discard(posted.body).await;
-        return Err(too_large(MAX_BODY));
-    }
-    let found = match webhooks::find(&platform.app, org, target, &posted.headers).await {
-        Ok(found) => found,
-        Err(error) => {
-            discard(posted.body).await;
-            return Err(error.into());
+    let Posted { headers, declared, remote, body } = posted;
+    // Who waits for leave to send has not sent anything, and reads the answer at once.
+    let is_waiting = headers.contains_key("expect");
+    let refuse = async |body, error: ApiError| {
+        if !is_waiting {
+            discard(body).await;
         }
+        Err(error)
     };
-    let incoming = Incoming {
-        headers: posted.headers,
-        client_ip: posted.remote.map(|address| address.to_string()),
-        body: whole(posted.body, MAX_BODY).await?,
+    if declared.is_some_and(|length| length > MAX_BODY) {
+        return refuse(body, too_large(MAX_BODY)).await;
+    }
+    let found = match webhooks::find(&platform.app, org, target, &headers).await {
+        Ok(found) => found,
+        Err(error) => return refuse(body, error.into()).await,
     };
+    let Ok(room) = platform.room_for(declared.unwrap_or(MAX_BODY)) else {
+        let text = "The server holds as many bodies as it can; send the delivery again";
+        return refuse(body, ApiError::busy(text)).await;
+    };
+    let client_ip = remote.map(|address| address.to_string());
+    let incoming = Incoming { headers, client_ip, body: whole(body, MAX_BODY).await? };
     // A task of its own: a sender that hangs up must not stop what an orchestrator already has.
+    let (tell, told) = oneshot::channel();
     let app = platform.app.clone();
-    let delivery = async move { webhooks::deliver(&app, found, incoming).await };
-    let span = tracing::Span::current();
-    let delivery = platform.deliveries.spawn(tracing::Instrument::instrument(delivery, span));
-    let taken = delivery.await.map_err(|error| ApiError::bug(&error.to_string()))?;
-    let delivery_id = taken?.to_string();
+    let delivery = async move {
+        let _room = room;
+        // Nobody listens any more when the sender has hung up.
+        webhooks::deliver(&app, found, incoming, |answer| drop(tell.send(answer))).await;
+    };
+    platform.tasks.spawn(delivery.instrument(tracing::Span::current()));
+    let answer = told.await.map_err(|_| ApiError::bug("a delivery ended without an answer"))?;
+    let delivery_id = answer?.to_string();
     Ok(Json(WebhookAccepted { status: "accepted".to_owned(), delivery_id }))
 }

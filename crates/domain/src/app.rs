@@ -1,6 +1,7 @@
 //! What every use case works with. Built once, by the binary.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use kici_model::{Clock, Entropy, Secret};
@@ -48,12 +49,15 @@ impl App {
         Ok(Self { store, clock, entropy, relay, cursors, settings })
     }
 
-    /// Whether the application can serve: its database answers.
+    /// Whether the application can serve: its database answers within 2 s.
     ///
     /// # Errors
     /// It can't.
     pub async fn ready(&self) -> Result<(), Trouble> {
-        Ok(self.store.ping().await?)
+        match tokio::time::timeout(Duration::from_secs(2), self.store.ping()).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Trouble::Slow),
+        }
     }
 
     /// The clock, for those who drive the application.

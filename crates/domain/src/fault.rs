@@ -16,6 +16,8 @@ pub enum Kind {
     Missing,
     /// The present state does not allow it.
     Conflict,
+    /// It was meant for a state that is past.
+    Stale,
     /// It was understood and refused.
     Invalid,
     /// Try again later.
@@ -43,6 +45,9 @@ pub enum Trouble {
         "Something went wrong here; the request id finds it in the log"
     })]
     Store(#[from] StoreError),
+    /// The database did not answer in time.
+    #[error("The database is not available right now; try again in a moment")]
+    Slow,
     /// The operating system gave no randomness.
     #[error("Something went wrong here; the request id finds it in the log")]
     Entropy(#[from] EntropyError),
@@ -51,14 +56,14 @@ pub enum Trouble {
 impl Fault for Trouble {
     fn kind(&self) -> Kind {
         match self {
-            Self::Store(StoreError::Unavailable(_)) => Kind::Busy,
+            Self::Store(StoreError::Unavailable(_)) | Self::Slow => Kind::Busy,
             Self::Store(_) | Self::Entropy(_) => Kind::Bug,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Store(StoreError::Unavailable(_)) => "unavailable",
+            Self::Store(StoreError::Unavailable(_)) | Self::Slow => "unavailable",
             Self::Store(_) | Self::Entropy(_) => "internal",
         }
     }

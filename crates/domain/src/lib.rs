@@ -13,12 +13,16 @@ mod fault;
 pub mod orchestrator_keys;
 pub mod orchestrators;
 pub mod orgs;
+pub mod permissions;
+pub mod personal_tokens;
 pub mod ports;
+pub mod roles;
 pub mod setup;
 pub mod sources;
+pub mod users;
 pub mod webhooks;
 
-pub use access::{Caller, EnterError, Link, Org};
+pub use access::{Caller, EnterError, Link, Me, Org};
 pub use app::{App, Settings};
 pub use fault::{Fault, Kind, Trouble};
 pub use kici_wire::shorten;

@@ -9,7 +9,7 @@ use kici_model::{CredentialId, Token, TokenKind};
 use kici_rbac::perm;
 use kici_store::StoreError;
 
-use crate::{App, Fault, Kind, Org, Trouble};
+use crate::{App, Fault, Kind, Link, Org, Trouble};
 
 /// Why something could not be done with an orchestrator key.
 #[derive(Debug, thiserror::Error)]
@@ -133,4 +133,14 @@ pub async fn revoke(
     // After the commit: whoever connects now is refused by the database, whoever is there goes.
     app.relay.close_key(org.grant(), id);
     Ok(())
+}
+
+/// Notes that an orchestrator has connected with its key, exact to the minute.
+///
+/// # Errors
+/// The database fails.
+pub async fn note_use(app: &App, link: &Link) -> Result<(), Trouble> {
+    let mut tx = app.store.record().await?;
+    tx.orchestrator_key_used(link.grant(), link.key(), app.clock.now()).await?;
+    Ok(tx.commit().await?)
 }

@@ -1,6 +1,8 @@
 //! The organisation itself.
 
+use kici_model::audit::Action;
 use kici_model::orgs;
+use kici_model::text::OrgName;
 use kici_rbac::perm;
 
 use crate::{App, EnterError, Link, Org};
@@ -13,14 +15,27 @@ pub async fn get(app: &App, org: &Org<perm::Membership>) -> Result<orgs::Org, En
     app.store.org(org.grant()).await?.ok_or(EnterError::Hidden)
 }
 
-/// The organisation, for its orchestrator; notes that the key was used.
+/// The organisation, for its orchestrator.
 ///
 /// # Errors
 /// The database fails; [`EnterError::Unknown`] when it was deleted a moment ago.
 pub async fn of_link(app: &App, link: &Link) -> Result<orgs::Org, EnterError> {
-    let org = app.store.org_of_link(link.grant()).await?.ok_or(EnterError::Unknown)?;
-    let mut tx = app.store.record().await?;
-    tx.credential_used(link.key(), app.clock.now()).await?;
-    tx.commit().await?;
-    Ok(org)
+    app.store.org_of_link(link.grant()).await?.ok_or(EnterError::Unknown)
+}
+
+/// Gives the organisation another name; for owners.
+///
+/// # Errors
+/// The database fails.
+pub async fn rename(
+    app: &App,
+    org: &Org<perm::Ownership>,
+    name: &OrgName,
+) -> Result<orgs::Org, EnterError> {
+    let entry = org.audit(app, Action::OrgRenamed, org.id())?;
+    let membership = org.require::<perm::Membership>()?;
+    let mut tx = app.store.write().await?;
+    tx.rename_org(org.grant(), name).await?;
+    tx.commit(entry).await?;
+    app.store.org(&membership).await?.ok_or(EnterError::Hidden)
 }

@@ -183,7 +183,7 @@ fn entry(
 ) -> Result<AuditEntry, SetupError> {
     Ok(AuditEntry {
         id: AuditId::new(&*app.clock, &*app.entropy)?,
-        org: access.tenant().clone(),
+        org: Some(access.tenant().clone()),
         actor: Actor::System { component: SystemTask::Setup.as_str() },
         action,
         target: target.to_string(),

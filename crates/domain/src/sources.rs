@@ -51,6 +51,9 @@ pub async fn register(
         }
     }
     if !good.is_empty() {
+        // In one order for everybody: two siblings that register the same keys don't block each
+        // other.
+        good.sort_by(|one, other| one.routing_key.cmp(&other.routing_key));
         let mut tx = app.store.record().await?;
         for registration in &good {
             let fresh = SourceId::new(&*app.clock, &*app.entropy)?;
@@ -75,13 +78,13 @@ pub async fn register(
 pub async fn deregister(
     app: &App,
     link: &Link,
-    routing_keys: &[String],
+    routing_keys: &[RoutingKey],
 ) -> Result<Vec<RoutingKey>, Trouble> {
     let mut removed = Vec::new();
     let mut tx = app.store.record().await?;
-    for key in routing_keys.iter().filter_map(|key| key.parse().ok()) {
-        if tx.deregister_source(link.grant(), &key).await? {
-            removed.push(key);
+    for key in routing_keys {
+        if tx.deregister_source(link.grant(), key).await? {
+            removed.push(key.clone());
         }
     }
     tx.commit().await?;

@@ -8,6 +8,8 @@ mod headers;
 mod peek;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -70,6 +72,9 @@ pub enum WebhookError {
     /// Nobody took it; the sender should try again.
     #[error("No orchestrator available")]
     NoOrchestrator,
+    /// The relay lacks a permission that its own matrix should have.
+    #[error("Something went wrong here; the request id finds it in the log")]
+    Denied(#[from] Denied),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -81,20 +86,13 @@ impl From<StoreError> for WebhookError {
     }
 }
 
-/// The relay's own permissions are a constant; lacking one is a source that nobody may see.
-impl From<Denied> for WebhookError {
-    fn from(_: Denied) -> Self {
-        Self::UnknownSource
-    }
-}
-
 impl Fault for WebhookError {
     fn kind(&self) -> Kind {
         match self {
             Self::Header(_) => Kind::Malformed,
             Self::UnknownSource | Self::RejectedUnknownSource => Kind::Missing,
             Self::RejectedSignature => Kind::Unauthenticated,
-            Self::RejectedMisconfigured => Kind::Bug,
+            Self::RejectedMisconfigured | Self::Denied(_) => Kind::Bug,
             Self::NoOrchestrator => Kind::Busy,
             Self::Trouble(trouble) => trouble.kind(),
         }
@@ -108,6 +106,7 @@ impl Fault for WebhookError {
             Self::RejectedSignature => "rejected_signature",
             Self::RejectedMisconfigured => "rejected_misconfigured",
             Self::NoOrchestrator => "no_orchestrator",
+            Self::Denied(_) => "internal",
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -128,6 +127,10 @@ pub async fn find(
         Target::Generic(_) => None,
     };
     let org: OrgId = org.parse().map_err(|_| WebhookError::UnknownSource)?;
+    if matches!(target, Target::Generic(segment) if segment.contains('\0')) {
+        // PostgreSQL has no such text.
+        return Err(WebhookError::UnknownSource);
+    }
     let grant = access::task(org.clone(), SystemTask::RelayWebhooks)
         .require::<perm::WebhookSourcesRead>()?;
     let source = match (target, routing_key) {
@@ -139,15 +142,43 @@ pub async fn find(
     Ok(Found { org, routing_key: source.registered.routing_key })
 }
 
-/// Relays a delivery and logs what became of it.
+/// Relays a delivery, tells what became of it, and logs it.
 ///
-/// # Errors
-/// A header is missing, or the delivery was not accepted.
+/// The log is written before `tell` where that is quick. A database that is slow must not cost the
+/// sender its answer: it is told after [`LOG_PATIENCE`], and the log goes on.
 pub async fn deliver(
     app: &App,
     found: Found,
     incoming: Incoming,
-) -> Result<DeliveryId, WebhookError> {
+    tell: impl FnOnce(Result<DeliveryId, WebhookError>) + Send,
+) {
+    let Relaying { grant, event, delivery } = match prepare(app, found, incoming) {
+        Ok(relaying) => relaying,
+        Err(error) => return tell(Err(error)),
+    };
+    let id = delivery.id.clone();
+    let relayed = app.relay.relay(&grant, delivery).await;
+    let answer = answer(&relayed).map(|()| id);
+    let event = settle(event, relayed);
+    let mut written = pin!(record(app, &grant, &event));
+    let is_written = tokio::time::timeout(LOG_PATIENCE, &mut written).await.is_ok();
+    tell(answer);
+    if !is_written {
+        written.await;
+    }
+}
+
+/// How long an answer waits for its row in the log.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A delivery on its way, and the row that will tell of it.
+struct Relaying {
+    grant: MayRelay,
+    event: Event,
+    delivery: Delivery,
+}
+
+fn prepare(app: &App, found: Found, incoming: Incoming) -> Result<Relaying, WebhookError> {
     let Found { org, routing_key } = found;
     let received_at = app.clock.now();
     let access = access::task(org, SystemTask::RelayWebhooks);
@@ -181,18 +212,15 @@ pub async fn deliver(
         client_ip: incoming.client_ip,
         body,
     };
-    let relayed = app.relay.relay(&grant, delivery).await;
-    let answer = answer(&relayed);
-    record(app, &grant, settle(event, relayed)).await;
-    answer.map(|()| described.id)
+    Ok(Relaying { grant, event, delivery })
 }
 
 /// The verdict decides; a log that can't be written must not make the sender repeat an accepted
 /// delivery, nor hide a refusal.
-async fn record(app: &App, grant: &MayRelay, event: Event) {
+async fn record(app: &App, grant: &MayRelay, event: &Event) {
     let written = async {
         let mut tx = app.store.record().await?;
-        tx.record_event(grant, &event).await?;
+        tx.record_event(grant, event).await?;
         tx.commit().await
     };
     if let Err(error) = written.await {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kici_model::delivery::{Delivery, Verdict};
 use kici_model::{ConnectionId, CredentialId, OrgId, RoutingKey};
-use kici_wire::{Chunks, CloseCode, WebhookAck, WebhookRelayStart, chunk_count, shorten};
+use kici_wire::{CHUNK, Chunks, CloseCode, WebhookAck, WebhookRelayStart, chunk_count, shorten};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -116,8 +116,7 @@ impl Connection {
         limits: &Limits,
         deadline: Instant,
     ) -> Offered {
-        let kib = u32::try_from(delivery.body.len().div_ceil(1024)).unwrap_or(u32::MAX);
-        let _room = match timeout_at(deadline, self.room(kib.min(limits.window_kib))).await {
+        let _room = match timeout_at(deadline, self.room(weight(&delivery.body, limits))).await {
             Ok(Some(room)) => room,
             Ok(None) => return Offered::Disconnected,
             Err(_) => return Offered::TimedOut,
@@ -143,10 +142,12 @@ impl Connection {
 
     fn expect(&self, message_id: String) -> Expected<'_> {
         let (sender, receiver) = oneshot::channel();
-        // A connection that ended a moment ago drops the sender with everything else.
+        // `ended` closes first and clears under this lock: no sender stays behind.
+        let mut waiting = self.waiting();
         if !self.deliveries.is_closed() {
-            self.waiting().insert(message_id.clone(), sender);
+            waiting.insert(message_id.clone(), sender);
         }
+        drop(waiting);
         Expected { connection: self, message_id, receiver }
     }
 }
@@ -168,6 +169,15 @@ impl Drop for Expected<'_> {
     fn drop(&mut self) {
         self.connection.waiting().remove(&self.message_id);
     }
+}
+
+/// How much of the window a body takes, in KiB. A single chunk takes nothing: it must not wait for a
+/// large body that has the whole window.
+fn weight(body: &[u8], limits: &Limits) -> u32 {
+    if body.len() <= CHUNK {
+        return 0;
+    }
+    u32::try_from(body.len().div_ceil(1024)).unwrap_or(u32::MAX).min(limits.window_kib)
 }
 
 fn start(message_id: String, delivery: &Delivery) -> WebhookRelayStart {

@@ -93,6 +93,13 @@ impl Hub {
         self.live().orgs.get(org).cloned().unwrap_or_default()
     }
 
+    /// Whether another connection of the same organization serves `key`.
+    pub(crate) fn is_served_elsewhere(&self, connection: &Connection, key: &RoutingKey) -> bool {
+        self.connections(&connection.org)
+            .iter()
+            .any(|other| other.id != connection.id && other.about().serves.contains(key))
+    }
+
     /// The freest connection of `org` that serves `key` and was not tried yet.
     fn candidate(
         &self,

@@ -11,6 +11,8 @@ pub struct Limits {
     pub silence: Duration,
     /// For how long a connection may send nothing but nonsense.
     pub nonsense: Duration,
+    /// After how much silence of ours a sign of life is sent.
+    pub ping: Duration,
     /// How long one frame may take to be written before the peer counts as not reading.
     pub write: Duration,
     /// How long one connection has to answer a delivery.
@@ -21,7 +23,7 @@ pub struct Limits {
     pub deliveries: u32,
     /// How many KiB of bodies may be under way on one connection; a larger body goes alone.
     pub window_kib: u32,
-    /// How many sources one registration may name.
+    /// How many sources one connection may serve.
     pub sources: usize,
 }
 
@@ -31,6 +33,7 @@ impl Default for Limits {
             authentication: Duration::from_secs(5),
             silence: Duration::from_secs(180),
             nonsense: Duration::from_secs(60),
+            ping: Duration::from_secs(25),
             write: Duration::from_secs(30),
             offer: Duration::from_secs(5),
             relay: Duration::from_secs(8),

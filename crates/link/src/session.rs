@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use kici_domain::{App, EnterError, Link, Trouble, access, orgs, sources};
+use kici_domain::{App, EnterError, Link, Trouble, access, orchestrator_keys, orgs, sources};
+use kici_model::RoutingKey;
 use kici_wire::{
     AuthFailure, AuthRequest, AuthSuccess, CloseCode, FromOrchestrator, MAX_MESSAGE_ID,
     PROTOCOL_VERSION, Rejected, SourceDeregister, SourceDeregisterAck, SourceRegister,
@@ -14,6 +15,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::connection::Connection;
 use crate::{Frame, Hub, Received};
 
+/// The largest first frame, in bytes: nobody knows the sender yet.
+const FIRST_FRAME: usize = 256 * 1024;
 /// The longest cluster name and version that are kept.
 const LONGEST: usize = 100;
 
@@ -29,9 +32,15 @@ impl Refusal {
     }
 }
 
-/// Serves one connection until it ends, whoever ends it.
-pub async fn serve<I, O, E>(app: Arc<App>, hub: Arc<Hub>, mut incoming: I, mut outgoing: O)
-where
+/// Serves one connection until it ends, whoever ends it. `stranger` is dropped once it is known who
+/// is there.
+pub async fn serve<I, O, E, S>(
+    app: Arc<App>,
+    hub: Arc<Hub>,
+    mut incoming: I,
+    mut outgoing: O,
+    stranger: S,
+) where
     I: Stream<Item = Result<Received, E>> + Send + Unpin,
     O: Sink<Frame> + Send + Unpin,
     E: Send,
@@ -42,7 +51,10 @@ where
         Ok(admitted) => admitted,
         Err(refusal) => return refuse(&hub, outgoing, refusal).await,
     };
+    drop(stranger);
     tracing::info!(org = %link.org(), connection = %connection.id, "orchestrator connected");
+    let link = Arc::new(link);
+    hub.sessions().spawn(note_use(app.clone(), link.clone()));
     let code = tokio::select! {
         code = connection.closed() => code,
         code = write(&hub, &connection, &mut outgoing) => code,
@@ -54,6 +66,13 @@ where
         org = %link.org(), connection = %connection.id, code = code.code(), "link closed"
     );
     say_goodbye(&hub, outgoing, code, "").await;
+}
+
+/// Beside the connection: that it can't be noted is no reason to refuse or to delay anything.
+async fn note_use(app: Arc<App>, link: Arc<Link>) {
+    if let Err(trouble) = orchestrator_keys::note_use(&app, &link).await {
+        tracing::warn!(error = &trouble as &dyn std::error::Error, "last use not noted");
+    }
 }
 
 /// Authenticates, and takes the connection in.
@@ -122,6 +141,9 @@ where
         .await
         .map_err(|_| Refusal::new(CloseCode::AuthTimeout, "no `auth.request` came in time"))?;
     match first {
+        Some(Ok(Received::Text(text))) if text.len() > FIRST_FRAME => {
+            Err(Refusal::new(CloseCode::InvalidMessage, "the first frame has 256 KiB at most"))
+        }
         Some(Ok(Received::Text(text))) => match FromOrchestrator::parse(&text) {
             Ok(FromOrchestrator::AuthRequest(request)) => Ok(request),
             Ok(_) => Err(Refusal::new(CloseCode::Unauthorized, "`auth.request` comes first")),
@@ -170,8 +192,10 @@ async fn write<O: Sink<Frame> + Unpin>(
     outgoing: &mut O,
 ) -> CloseCode {
     loop {
-        let frame = connection.outbox.next().await;
-        match timeout(hub.limits.write, outgoing.send(Frame::Text(frame))).await {
+        // A proxy in between closes what is silent; whoever is there answers by itself.
+        let next = timeout(hub.limits.ping, connection.outbox.next()).await;
+        let frame = next.map_or(Frame::Ping, Frame::Text);
+        match timeout(hub.limits.write, outgoing.send(frame)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return CloseCode::GoingAway,
             Err(_) => return CloseCode::HeartbeatTimeout,
@@ -234,7 +258,7 @@ async fn take(
             self::register(app, hub, link, connection, register).await
         }
         FromOrchestrator::SourceDeregister(deregister) => {
-            self::deregister(app, link, connection, deregister).await
+            self::deregister(app, hub, link, connection, deregister).await
         }
         FromOrchestrator::WebhookAck(ack) => {
             if !connection.answered(ack) {
@@ -246,9 +270,13 @@ async fn take(
             tracing::debug!(connection = %connection.id, kind, "unknown frame");
             Ok(())
         }
-        FromOrchestrator::Heartbeat(_)
-        | FromOrchestrator::CapabilitiesUpdate(_)
-        | FromOrchestrator::AuthRequest(_) => Ok(()),
+        FromOrchestrator::Heartbeat(_) => {
+            if !access::is_still_valid(app, link).await? {
+                connection.close(CloseCode::Unauthorized);
+            }
+            Ok(())
+        }
+        FromOrchestrator::CapabilitiesUpdate(_) | FromOrchestrator::AuthRequest(_) => Ok(()),
     }
 }
 
@@ -261,13 +289,15 @@ async fn register(
 ) -> Result<(), Trouble> {
     let Some(message_id) = bounded(register.message_id) else { return Ok(()) };
     let mut named = register.sources;
-    let beyond = named.split_off(named.len().min(hub.limits.sources));
+    // Those of this connection count together, since later registrations only add.
+    let room = hub.limits.sources.saturating_sub(connection.about().serves.len());
+    let beyond = named.split_off(named.len().min(room));
     let done = sources::register(app, link, &named).await?;
     {
         let mut about = connection.about();
         about.cluster_name = register.cluster_name.map(|name| shorten(&name, LONGEST));
         about.version = register.version.map(|version| shorten(&version, LONGEST));
-        if named.is_empty() {
+        if named.is_empty() && beyond.is_empty() {
             // "This connection serves no routing key" (protocol §7).
             about.serves.clear();
         }
@@ -275,7 +305,7 @@ async fn register(
     }
     let too_many = beyond.into_iter().map(|source| Rejected {
         routing_key: shorten(&source.routing_key, LONGEST),
-        reason: format!("one registration takes {} sources at most", hub.limits.sources),
+        reason: format!("one connection serves {} sources at most", hub.limits.sources),
     });
     let ack = SourceRegisterAck {
         message_id,
@@ -288,12 +318,19 @@ async fn register(
 
 async fn deregister(
     app: &App,
+    hub: &Hub,
     link: &Link,
     connection: &Connection,
     deregister: SourceDeregister,
 ) -> Result<(), Trouble> {
     let Some(message_id) = bounded(deregister.message_id) else { return Ok(()) };
-    let removed = sources::deregister(app, link, &deregister.routing_keys).await?;
+    let named = deregister.routing_keys.iter().take(hub.limits.sources);
+    let named: Vec<RoutingKey> = named.filter_map(|key| key.parse().ok()).collect();
+    // What another connection of the organization still serves stays known.
+    let (mut removed, gone): (Vec<_>, Vec<_>) =
+        named.into_iter().partition(|key| hub.is_served_elsewhere(connection, key));
+    removed.retain(|key| connection.about().serves.contains(key));
+    removed.extend(sources::deregister(app, link, &gone).await?);
     {
         let mut about = connection.about();
         for key in &removed {

@@ -14,6 +14,8 @@ pub enum Received {
 pub enum Frame {
     /// A text frame.
     Text(String),
+    /// A sign of life, which the other side's socket answers by itself.
+    Ping,
     /// The last frame.
     Close {
         /// Why, as a number.

@@ -68,8 +68,8 @@ impl Actor {
 pub struct AuditEntry {
     /// Its id.
     pub id: AuditId,
-    /// Where it happened.
-    pub org: OrgId,
+    /// Where it happened; `None` outside of any organisation.
+    pub org: Option<OrgId>,
     /// Who did it.
     pub actor: Actor,
     /// What they did.
@@ -95,5 +95,17 @@ words! {
         OrchestratorKeyRevoked = "orchestrator_key.revoked",
         /// A personal access token was made.
         PersonalTokenCreated = "personal_token.created",
+        /// A personal access token was revoked.
+        PersonalTokenRevoked = "personal_token.revoked",
+        /// An organisation was renamed.
+        OrgRenamed = "org.renamed",
+        /// An API key was revoked.
+        ApiKeyRevoked = "api_key.revoked",
+        /// A role was made.
+        RoleCreated = "role.created",
+        /// A role was changed.
+        RoleUpdated = "role.updated",
+        /// A role was deleted, and with it its assignments.
+        RoleDeleted = "role.deleted",
     }
 }

@@ -2,6 +2,7 @@
 
 use kici_rbac::Matrix;
 
+use crate::text::AgentLabel;
 use crate::{CredentialId, OrgId, Timestamp, UserId};
 
 /// A credential that was found by the hash of its token.
@@ -24,6 +25,8 @@ pub enum Bearer {
         user: UserId,
         /// The most that the token can do; `None` is all that the person can.
         scopes: Option<Matrix>,
+        /// The program that acts for the person, where it is not they themselves.
+        agent: Option<AgentLabel>,
     },
     /// An API key: `permissions`, narrowed at every use by what its maker can do then.
     ApiKey {

@@ -4,6 +4,7 @@
 //! Nothing here does I/O, and nothing here knows a database or HTTP. Past a constructor of this
 //! crate nobody checks a value again.
 
+pub mod api_keys;
 pub mod audit;
 pub mod clock;
 pub mod credentials;
@@ -15,6 +16,7 @@ pub mod orchestrator_keys;
 pub mod orchestrators;
 pub mod orgs;
 pub mod page;
+pub mod personal_tokens;
 pub mod roles;
 pub mod routing_key;
 pub mod secret;

@@ -29,3 +29,16 @@ pub enum OrgState {
         at: Timestamp,
     },
 }
+
+/// An organisation as one of its members finds it in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrgOfPerson {
+    /// Its id.
+    pub id: OrgId,
+    /// What people call it.
+    pub name: OrgName,
+    /// Whether the person is an owner.
+    pub is_owner: bool,
+    /// The names of the roles that are assigned to them directly.
+    pub roles: Vec<String>,
+}

@@ -23,3 +23,18 @@ pub struct Role {
     /// When it was made.
     pub created_at: Timestamp,
 }
+
+impl Role {
+    /// Stands for everything in the role that can be changed: two texts are equal when the roles
+    /// are. 32 hexadecimal characters.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        let patterns: Vec<_> = self.patterns.iter().map(RepoPattern::as_str).collect();
+        let description = self.description.as_ref().map(Description::as_str);
+        // A JSON array has no two readings, whatever characters the parts have.
+        let content =
+            serde_json::json!([self.name.as_str(), description, self.permissions, patterns]);
+        let digest = ring::digest::digest(&ring::digest::SHA256, content.to_string().as_bytes());
+        data_encoding::HEXLOWER.encode(digest.as_ref()).chars().take(32).collect()
+    }
+}

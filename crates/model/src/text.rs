@@ -85,12 +85,16 @@ texts! {
     PersonName = line("a person's name", 100);
     /// The name of a key: 1 to 100 characters.
     KeyName = line("a key name", 100);
+    /// The name of a program that acts for a person: 1 to 100 characters.
+    AgentLabel = line("an agent label", 100);
     /// The name of a role: 1 to 100 characters, unique in its organisation without regard to case.
     RoleName = line("a role name", 100);
     /// The name of a team: 1 to 100 characters, unique in its organisation without regard to case.
     TeamName = line("a team name", 100);
     /// A description: 1 to 500 characters; none at all is `Option::None`.
     Description = line("a description", 500);
+    /// The name of a repository, to be asked about: 1 to 256 characters.
+    RepoName = ascii("a repository name", 256);
     /// The id that a sender gave to a delivery: 1 to 256 printable ASCII characters.
     DeliveryId = ascii("a delivery id", 256);
     /// The id of a request, in its log lines, audit rows and answers: 1 to 128 characters.

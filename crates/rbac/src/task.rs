@@ -32,9 +32,7 @@ impl SystemTask {
         match self {
             Self::RelayWebhooks => Matrix::only(Resource::WebhookSources, Level::Read)
                 .with(Resource::EventLog, Level::Write),
-            Self::Setup => Matrix::only(Resource::ApiKeys, Level::Admin)
-                .with(Resource::Members, Level::Admin)
-                .with(Resource::OrgSettings, Level::Admin),
+            Self::Setup => Matrix::only(Resource::Members, Level::Admin),
         }
     }
 }

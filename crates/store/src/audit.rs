@@ -8,7 +8,7 @@ use crate::StoreError;
 pub(crate) async fn insert(tx: &DatabaseTransaction, entry: &AuditEntry) -> Result<(), StoreError> {
     let row = row::ActiveModel {
         id: Set(entry.id.to_string()),
-        org_id: Set(entry.org.to_string()),
+        org_id: Set(entry.org.as_ref().map(ToString::to_string)),
         actor_type: Set(entry.actor.kind().to_owned()),
         actor_id: Set(entry.actor.id().to_owned()),
         action: Set(entry.action.to_string()),
@@ -28,7 +28,7 @@ mod row {
     pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: String,
-        pub org_id: String,
+        pub org_id: Option<String>,
         pub actor_type: String,
         pub actor_id: String,
         pub action: String,

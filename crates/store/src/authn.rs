@@ -19,7 +19,7 @@ use crate::{Store, StoreError, credentials, orgs, roles};
 /// reaches the person, or one row without a role; no row at all for an unknown token.
 pub const AUTHORIZATION: &str = "\
 WITH c AS (
-    SELECT id, kind, org_id, user_id, permissions, expires_at, revoked_at
+    SELECT id, kind, org_id, user_id, permissions, agent_label, expires_at, revoked_at
     FROM credentials WHERE hash = $1
 ),
 reach AS (
@@ -31,7 +31,8 @@ reach AS (
     JOIN team_members t ON t.org_id = $2 AND t.user_id = c.user_id
     JOIN team_roles g ON g.org_id = $2 AND g.team_id = t.team_id
 )
-SELECT c.id, c.kind, c.org_id, c.user_id, c.permissions, c.expires_at, c.revoked_at,
+SELECT c.id, c.kind, c.org_id, c.user_id, c.permissions, c.agent_label, c.expires_at,
+       c.revoked_at,
        o.id AS found_org, o.disabled_at,
        m.user_id AS member, m.suspended_at,
        r.id AS role_id, r.name AS role_name, r.is_owner,
@@ -130,7 +131,11 @@ fn credential(row: &QueryResult) -> Result<Credential, StoreError> {
     let matrix = matrix.map(|text| roles::matrix(TABLE, &id, &text)).transpose()?;
     let kind: TokenKind = kind.parse().or_corrupt(TABLE, &id)?;
     let bearer = match (kind, org, matrix) {
-        (TokenKind::Personal, None, scopes) => Bearer::Person { user, scopes },
+        (TokenKind::Personal, None, scopes) => {
+            let agent: Option<String> = row.try_get("", "agent_label")?;
+            let agent = agent.map(|text| text.parse()).transpose().or_corrupt(TABLE, &id)?;
+            Bearer::Person { user, scopes, agent }
+        }
         (TokenKind::ApiKey, Some(org), Some(permissions)) => {
             Bearer::ApiKey { org, maker: user, permissions }
         }

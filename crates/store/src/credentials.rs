@@ -1,12 +1,16 @@
 //! The rows behind every kind of key. Of a token only the hash and the first characters are here.
 
 use kici_model::credentials::NewCredential;
+use kici_model::text::AgentLabel;
 use kici_model::{CredentialId, OrgId, Timestamp, TokenKind, UserId};
 use kici_rbac::{Granted, Matrix, perm};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
+    QueryOrder,
+};
 
 use crate::error::OrCorrupt;
-use crate::{RecordTx, StoreError, WriteTx};
+use crate::{Store, StoreError, WriteTx};
 
 pub(crate) const TABLE: &str = "credentials";
 
@@ -20,40 +24,15 @@ impl WriteTx {
         _: &Granted<perm::Setup, OrgId>,
         new: &NewCredential<'_>,
     ) -> Result<(), StoreError> {
-        insert(self, None, TokenKind::Personal, new, None).await
-    }
-
-    /// Adds an API key.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn create_api_key(
-        &mut self,
-        grant: &Granted<perm::ApiKeysWrite, OrgId>,
-        new: &NewCredential<'_>,
-        permissions: Matrix,
-    ) -> Result<(), StoreError> {
-        insert(self, Some(grant.tenant()), TokenKind::ApiKey, new, Some(permissions)).await
+        insert(self, None, TokenKind::Personal, new, Extra::default()).await
     }
 }
 
-impl RecordTx {
-    /// Notes that a credential was used.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn credential_used(
-        &mut self,
-        id: &CredentialId,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        row::Entity::update_many()
-            .set(row::ActiveModel { last_used_at: Set(Some(at.to_utc())), ..Default::default() })
-            .filter(row::Column::Id.eq(id.as_str()))
-            .exec(&self.tx)
-            .await?;
-        Ok(())
-    }
+/// What only some kinds have.
+#[derive(Default)]
+pub(crate) struct Extra<'a> {
+    pub(crate) permissions: Option<Matrix>,
+    pub(crate) agent: Option<&'a AgentLabel>,
 }
 
 pub(crate) async fn insert(
@@ -61,9 +40,9 @@ pub(crate) async fn insert(
     org: Option<&OrgId>,
     kind: TokenKind,
     new: &NewCredential<'_>,
-    permissions: Option<Matrix>,
+    extra: Extra<'_>,
 ) -> Result<(), StoreError> {
-    let permissions = permissions.map(|matrix| serde_json::to_string(&matrix)).transpose();
+    let permissions = extra.permissions.map(|matrix| serde_json::to_string(&matrix)).transpose();
     let row = row::ActiveModel {
         id: Set(new.id.to_string()),
         kind: Set(kind.to_string()),
@@ -74,6 +53,7 @@ pub(crate) async fn insert(
         org_id: Set(org.map(ToString::to_string)),
         user_id: Set(UserId::to_string(new.made_by)),
         permissions: Set(permissions.or_corrupt(TABLE, new.id.as_str())?),
+        agent_label: Set(extra.agent.map(ToString::to_string)),
         expires_at: Set(new.expires_at.map(Timestamp::to_utc)),
         revoked_at: Set(None),
         last_used_at: Set(None),
@@ -81,6 +61,45 @@ pub(crate) async fn insert(
     };
     row.insert(&tx.tx).await?;
     Ok(())
+}
+
+/// Revokes the credential that `whose` describes; `false` when there is none in use.
+pub(crate) async fn revoke(
+    tx: &WriteTx,
+    kind: TokenKind,
+    id: &CredentialId,
+    whose: Condition,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    let done = row::Entity::update_many()
+        .set(row::ActiveModel { revoked_at: Set(Some(at.to_utc())), ..Default::default() })
+        .filter(row::Column::Id.eq(id.as_str()))
+        .filter(row::Column::Kind.eq(kind.as_str()))
+        .filter(row::Column::RevokedAt.is_null())
+        .filter(whose)
+        .exec(&tx.tx)
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// The credentials in use that `whose` describes, oldest first.
+pub(crate) async fn list(
+    store: &Store,
+    kind: TokenKind,
+    whose: Condition,
+) -> Result<Vec<row::Model>, StoreError> {
+    let query = row::Entity::find()
+        .filter(whose)
+        .filter(row::Column::Kind.eq(kind.as_str()))
+        .filter(row::Column::RevokedAt.is_null())
+        .order_by_asc(row::Column::CreatedAt)
+        .order_by_asc(row::Column::Id);
+    Ok(query.all(&store.read).await?)
+}
+
+/// Whether a credential belongs to this organisation.
+pub(crate) fn of_org(org: &OrgId) -> Condition {
+    Condition::all().add(row::Column::OrgId.eq(org.as_str()))
 }
 
 pub(crate) mod row {
@@ -99,6 +118,7 @@ pub(crate) mod row {
         pub org_id: Option<String>,
         pub user_id: String,
         pub permissions: Option<String>,
+        pub agent_label: Option<String>,
         pub expires_at: Option<DateTimeUtc>,
         pub revoked_at: Option<DateTimeUtc>,
         pub last_used_at: Option<DateTimeUtc>,

@@ -5,6 +5,7 @@
 //! of the proof: there is no parameter that could name another one. The one exception is [`authn`],
 //! the read that a proof is made from.
 
+mod api_keys;
 mod audit;
 pub mod authn;
 mod credentials;
@@ -13,7 +14,9 @@ mod error;
 mod event_log;
 mod members;
 mod orchestrator_keys;
+mod org_chart;
 mod orgs;
+mod personal_tokens;
 mod roles;
 mod server_keys;
 mod sources;
@@ -24,4 +27,5 @@ mod users;
 pub use db::{Backend, Store};
 pub use error::StoreError;
 pub use members::NewMember;
+pub use roles::Lost;
 pub use tx::{RecordTx, WriteTx};

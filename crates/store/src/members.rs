@@ -2,7 +2,10 @@
 
 use kici_model::{OrgId, RoleId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
+    QueryFilter,
+};
 
 use crate::{Store, StoreError, WriteTx};
 
@@ -93,7 +96,18 @@ impl WriteTx {
     }
 }
 
-mod memberships {
+pub(crate) async fn count_assigned(
+    db: &impl ConnectionTrait,
+    org: &OrgId,
+    role: &RoleId,
+) -> Result<u64, StoreError> {
+    let assigned = role_assignments::Entity::find()
+        .filter(role_assignments::Column::OrgId.eq(org.as_str()))
+        .filter(role_assignments::Column::RoleId.eq(role.as_str()));
+    Ok(assigned.count(db).await?)
+}
+
+pub(crate) mod memberships {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -114,7 +128,7 @@ mod memberships {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-mod role_assignments {
+pub(crate) mod role_assignments {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -4,11 +4,11 @@ use kici_model::credentials::NewCredential;
 use kici_model::orchestrator_keys::OrchestratorKey;
 use kici_model::{CredentialId, OrgId, Timestamp, TokenKind};
 use kici_rbac::{Granted, perm};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
-use crate::credentials::{self, TABLE, row};
+use crate::credentials::{self, Extra, TABLE, row};
 use crate::error::OrCorrupt;
-use crate::{Store, StoreError, WriteTx};
+use crate::{RecordTx, Store, StoreError, WriteTx};
 
 impl Store {
     /// The keys that are not revoked, oldest first.
@@ -19,14 +19,8 @@ impl Store {
         &self,
         grant: &Granted<perm::ApiKeysRead, OrgId>,
     ) -> Result<Vec<OrchestratorKey>, StoreError> {
-        let rows = row::Entity::find()
-            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
-            .filter(row::Column::Kind.eq(TokenKind::Orchestrator.as_str()))
-            .filter(row::Column::RevokedAt.is_null())
-            .order_by_asc(row::Column::CreatedAt)
-            .order_by_asc(row::Column::Id)
-            .all(&self.read)
-            .await?;
+        let whose = credentials::of_org(grant.tenant());
+        let rows = credentials::list(self, TokenKind::Orchestrator, whose).await?;
         rows.into_iter().map(key).collect()
     }
 }
@@ -41,7 +35,14 @@ impl WriteTx {
         grant: &Granted<perm::ApiKeysAdmin, OrgId>,
         new: &NewCredential<'_>,
     ) -> Result<(), StoreError> {
-        credentials::insert(self, Some(grant.tenant()), TokenKind::Orchestrator, new, None).await
+        credentials::insert(
+            self,
+            Some(grant.tenant()),
+            TokenKind::Orchestrator,
+            new,
+            Extra::default(),
+        )
+        .await
     }
 
     /// Revokes a key for good; `false` when the organisation has no such key in use.
@@ -54,15 +55,29 @@ impl WriteTx {
         id: &CredentialId,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let done = row::Entity::update_many()
-            .set(row::ActiveModel { revoked_at: Set(Some(at.to_utc())), ..Default::default() })
-            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+        let whose = credentials::of_org(grant.tenant());
+        credentials::revoke(self, TokenKind::Orchestrator, id, whose, at).await
+    }
+}
+
+impl RecordTx {
+    /// Notes that a connection was opened with a key.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn orchestrator_key_used(
+        &mut self,
+        grant: &Granted<perm::Link, OrgId>,
+        id: &CredentialId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        row::Entity::update_many()
+            .set(row::ActiveModel { last_used_at: Set(Some(at.to_utc())), ..Default::default() })
+            .filter(credentials::of_org(grant.tenant()))
             .filter(row::Column::Id.eq(id.as_str()))
-            .filter(row::Column::Kind.eq(TokenKind::Orchestrator.as_str()))
-            .filter(row::Column::RevokedAt.is_null())
             .exec(&self.tx)
             .await?;
-        Ok(done.rows_affected == 1)
+        Ok(())
     }
 }
 

@@ -1,9 +1,13 @@
 //! Organisations.
 
-use kici_model::orgs::{Org, OrgState};
-use kici_model::{OrgId, Timestamp};
+use kici_model::orgs::{Org, OrgOfPerson, OrgState};
+use kici_model::text::OrgName;
+use kici_model::{OrgId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+    QuerySelect, Statement,
+};
 
 use crate::error::OrCorrupt;
 use crate::{Store, StoreError, WriteTx};
@@ -32,7 +36,85 @@ impl Store {
     }
 }
 
+/// Ordered so that the rows of one organisation stand together.
+const OF_PERSON: &str = "\
+SELECT o.id, o.name, r.name AS role, r.is_owner
+FROM memberships m
+JOIN orgs o ON o.id = m.org_id
+LEFT JOIN role_assignments a ON a.org_id = m.org_id AND a.user_id = m.user_id
+LEFT JOIN roles r ON r.org_id = a.org_id AND r.id = a.role_id
+WHERE m.user_id = $1
+ORDER BY o.name, o.id, r.name";
+
+impl Store {
+    /// The organisations that a person belongs to, by name.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn orgs_of(
+        &self,
+        grant: &Granted<perm::Person, UserId>,
+    ) -> Result<Vec<OrgOfPerson>, StoreError> {
+        let statement = Statement::from_sql_and_values(
+            self.read.get_database_backend(),
+            OF_PERSON,
+            [grant.tenant().as_str().into()],
+        );
+        let mut orgs: Vec<OrgOfPerson> = Vec::new();
+        for row in self.read.query_all_raw(statement).await? {
+            let id: String = row.try_get("", "id")?;
+            if orgs.last().is_none_or(|last| last.id.as_str() != id) {
+                let name: String = row.try_get("", "name")?;
+                orgs.push(OrgOfPerson {
+                    id: id.parse().or_corrupt("orgs", &id)?,
+                    name: name.parse().or_corrupt("orgs", &id)?,
+                    is_owner: false,
+                    roles: Vec::new(),
+                });
+            }
+            let role: Option<String> = row.try_get("", "role")?;
+            let is_owner: Option<bool> = row.try_get("", "is_owner")?;
+            if let Some(last) = orgs.last_mut() {
+                last.roles.extend(role);
+                last.is_owner |= is_owner.unwrap_or(false);
+            }
+        }
+        Ok(orgs)
+    }
+}
+
 impl WriteTx {
+    /// Makes every other change of the organisation's roles wait until this transaction ends, so
+    /// that what is compared stays as it is compared.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn lock_org(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+    ) -> Result<(), StoreError> {
+        // SQLite has no row locks and drops the clause; there the whole transaction is exclusive.
+        row::Entity::find_by_id(grant.tenant().as_str()).lock_exclusive().one(&self.tx).await?;
+        Ok(())
+    }
+
+    /// Gives the organisation another name.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn rename_org(
+        &mut self,
+        grant: &Granted<perm::Ownership, OrgId>,
+        name: &OrgName,
+    ) -> Result<(), StoreError> {
+        row::Entity::update_many()
+            .set(row::ActiveModel { name: Set(name.to_string()), ..Default::default() })
+            .filter(row::Column::Id.eq(grant.tenant().as_str()))
+            .exec(&self.tx)
+            .await?;
+        Ok(())
+    }
+
     /// Adds an organisation; `grant` names the one that is being made.
     ///
     /// # Errors

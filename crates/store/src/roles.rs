@@ -1,12 +1,15 @@
 //! Roles, as they are stored.
 
-use kici_model::OrgId;
 use kici_model::roles::Role;
+use kici_model::{OrgId, RoleId, Timestamp};
 use kici_rbac::{Granted, Matrix, RepoPattern, perm};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+    QueryOrder, Select,
+};
 
 use crate::error::OrCorrupt;
-use crate::{StoreError, WriteTx};
+use crate::{Store, StoreError, WriteTx, members, teams};
 
 const TABLE: &str = "roles";
 
@@ -20,22 +23,145 @@ impl WriteTx {
         grant: &Granted<perm::MembersAdmin, OrgId>,
         role: &Role,
     ) -> Result<(), StoreError> {
-        let patterns: Vec<_> = role.patterns.iter().map(RepoPattern::as_str).collect();
-        let id = role.id.as_str();
         let row = row::ActiveModel {
-            id: Set(id.to_owned()),
+            id: Set(role.id.to_string()),
             org_id: Set(grant.tenant().to_string()),
-            name: Set(role.name.to_string()),
-            name_key: Set(role.name.as_str().to_lowercase()),
-            description: Set(role.description.as_ref().map(ToString::to_string)),
             is_owner: Set(role.is_owner),
-            permissions: Set(serde_json::to_string(&role.permissions).or_corrupt(TABLE, id)?),
-            repo_patterns: Set(serde_json::to_string(&patterns).or_corrupt(TABLE, id)?),
             created_at: Set(role.created_at.to_utc()),
+            ..columns(role)?
         };
         row.insert(&self.tx).await?;
         Ok(())
     }
+}
+
+impl Store {
+    /// All roles of the organisation, by name.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn roles(
+        &self,
+        grant: &Granted<perm::MembersRead, OrgId>,
+    ) -> Result<Vec<Role>, StoreError> {
+        all(&self.read, grant.tenant()).await
+    }
+
+    /// One role.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn role(
+        &self,
+        grant: &Granted<perm::MembersRead, OrgId>,
+        id: &RoleId,
+    ) -> Result<Option<Role>, StoreError> {
+        let found = of(grant.tenant(), id).one(&self.read).await?;
+        found.map(role).transpose()
+    }
+}
+
+/// What a deleted role takes along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// How many members it was assigned to.
+    pub members: u64,
+    /// How many teams it was granted to.
+    pub teams: u64,
+}
+
+impl WriteTx {
+    /// One role, as this transaction sees it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn role(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+        id: &RoleId,
+    ) -> Result<Option<Role>, StoreError> {
+        let found = of(grant.tenant(), id).one(&self.tx).await?;
+        found.map(role).transpose()
+    }
+
+    /// Writes a changed role.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when its name is taken.
+    pub async fn update_role(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+        changed: &Role,
+    ) -> Result<(), StoreError> {
+        row::Entity::update_many()
+            .set(columns(changed)?)
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(row::Column::Id.eq(changed.id.as_str()))
+            .exec(&self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes a role together with its assignments, and counts those.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn delete_role(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+        id: &RoleId,
+    ) -> Result<Lost, StoreError> {
+        let lost = Lost {
+            members: members::count_assigned(&self.tx, grant.tenant(), id).await?,
+            teams: teams::count_granted(&self.tx, grant.tenant(), id).await?,
+        };
+        row::Entity::delete_many()
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(row::Column::Id.eq(id.as_str()))
+            .exec(&self.tx)
+            .await?;
+        Ok(lost)
+    }
+}
+
+pub(crate) async fn all(db: &impl ConnectionTrait, org: &OrgId) -> Result<Vec<Role>, StoreError> {
+    let rows = row::Entity::find()
+        .filter(row::Column::OrgId.eq(org.as_str()))
+        .order_by_asc(row::Column::NameKey)
+        .all(db)
+        .await?;
+    rows.into_iter().map(role).collect()
+}
+
+fn of(org: &OrgId, id: &RoleId) -> Select<row::Entity> {
+    row::Entity::find_by_id(id.as_str()).filter(row::Column::OrgId.eq(org.as_str()))
+}
+
+fn role(row: row::Model) -> Result<Role, StoreError> {
+    let description = row.description.map(|text| text.parse()).transpose();
+    Ok(Role {
+        id: row.id.parse().or_corrupt(TABLE, &row.id)?,
+        name: row.name.parse().or_corrupt(TABLE, &row.id)?,
+        description: description.or_corrupt(TABLE, &row.id)?,
+        is_owner: row.is_owner,
+        permissions: matrix(TABLE, &row.id, &row.permissions)?,
+        patterns: patterns(&row.id, &row.repo_patterns)?,
+        created_at: Timestamp::new(row.created_at),
+    })
+}
+
+/// The columns that can change.
+fn columns(role: &Role) -> Result<row::ActiveModel, StoreError> {
+    let (id, texts) = (role.id.as_str(), role.patterns.iter().map(RepoPattern::as_str));
+    let patterns = serde_json::to_string(&texts.collect::<Vec<_>>()).or_corrupt(TABLE, id)?;
+    Ok(row::ActiveModel {
+        name: Set(role.name.to_string()),
+        name_key: Set(role.name.as_str().to_lowercase()),
+        description: Set(role.description.as_ref().map(ToString::to_string)),
+        permissions: Set(serde_json::to_string(&role.permissions).or_corrupt(TABLE, id)?),
+        repo_patterns: Set(patterns),
+        ..Default::default()
+    })
 }
 
 /// Reads a stored matrix.

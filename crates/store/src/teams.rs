@@ -3,7 +3,10 @@
 use kici_model::teams::Team;
 use kici_model::{OrgId, RoleId, TeamId, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
+    QueryFilter,
+};
 
 use crate::{StoreError, WriteTx};
 
@@ -67,7 +70,18 @@ impl WriteTx {
     }
 }
 
-mod row {
+pub(crate) async fn count_granted(
+    db: &impl ConnectionTrait,
+    org: &OrgId,
+    role: &RoleId,
+) -> Result<u64, StoreError> {
+    let granted = team_roles::Entity::find()
+        .filter(team_roles::Column::OrgId.eq(org.as_str()))
+        .filter(team_roles::Column::RoleId.eq(role.as_str()));
+    Ok(granted.count(db).await?)
+}
+
+pub(crate) mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -87,7 +101,7 @@ mod row {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-mod team_members {
+pub(crate) mod team_members {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -107,7 +121,7 @@ mod team_members {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-mod team_roles {
+pub(crate) mod team_roles {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -1,12 +1,26 @@
 //! People. A row here gives nobody any right.
 
-use kici_model::OrgId;
 use kici_model::users::User;
+use kici_model::{OrgId, UserId};
 use kici_rbac::{Granted, perm};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::error::OrCorrupt;
-use crate::{StoreError, WriteTx};
+use crate::{Store, StoreError, WriteTx};
+
+impl Store {
+    /// The person themselves.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn person(
+        &self,
+        grant: &Granted<perm::Person, UserId>,
+    ) -> Result<Option<User>, StoreError> {
+        let found = row::Entity::find_by_id(grant.tenant().as_str()).one(&self.read).await?;
+        found.map(user).transpose()
+    }
+}
 
 impl WriteTx {
     /// Adds a person while an installation is set up.

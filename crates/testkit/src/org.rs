@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kici_domain::access::{self, Caller};
+use kici_domain::api_keys::NewApiKey;
 use kici_domain::orchestrator_keys::NewOrchestratorKey;
 use kici_domain::{Org, api_keys, orchestrator_keys, setup};
 use kici_model::text::RequestId;
@@ -58,7 +59,9 @@ impl TestOrg {
         permissions: Matrix,
     ) -> anyhow::Result<String> {
         let org = self.enter(platform).await?;
-        let made = api_keys::create(platform.app(), &org, &"test".parse()?, permissions).await?;
+        let wanted =
+            NewApiKey { name: "test".parse()?, description: None, permissions, days: None };
+        let (made, _) = api_keys::create(platform.app(), &org, &wanted).await?;
         Ok(made.token.reveal().to_owned())
     }
 

@@ -1,7 +1,9 @@
 //! Whole frames in both directions: from text, to text.
 
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     AuthFailure, AuthRequest, AuthSuccess, Capabilities, SourceDeregister, SourceDeregisterAck,
@@ -67,6 +69,12 @@ pub enum FrameError {
     /// It is no JSON object with a string `type`.
     #[error("a frame is a JSON object with a string `type`")]
     NotAFrame(#[source] serde_json::Error),
+    /// It holds more than a frame of its type may.
+    #[error("`{kind}` with more than 256 KiB")]
+    TooLarge {
+        /// The `type`.
+        kind: &'static str,
+    },
     /// Its type is known, but its content does not fit.
     #[error("malformed `{kind}`")]
     Malformed {
@@ -78,13 +86,16 @@ pub enum FrameError {
     },
 }
 
+/// The type alone: everything else is passed over without being built, since a frame of 25 MiB makes
+/// a tree of gigabytes.
 #[derive(Deserialize)]
-struct Envelope {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(flatten)]
-    rest: Value,
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
 }
+
+/// The largest frame whose content is kept as it is, whatever it holds.
+const OPEN_CONTENT: usize = 256 * 1024;
 
 #[derive(Deserialize)]
 struct CapabilitiesUpdate {
@@ -97,17 +108,16 @@ impl FromOrchestrator {
     /// # Errors
     /// [`FrameError`]; the connection stays, the frame is dropped.
     pub fn parse(text: &str) -> Result<Self, FrameError> {
-        let Envelope { kind, rest } = serde_json::from_str(text).map_err(FrameError::NotAFrame)?;
-        Ok(match kind.as_str() {
-            "auth.request" => Self::AuthRequest(content("auth.request", rest)?),
-            "heartbeat" => Self::Heartbeat(content("heartbeat", rest)?),
+        Ok(match &*kind(text)? {
+            "auth.request" => Self::AuthRequest(open_content("auth.request", text)?),
+            "heartbeat" => Self::Heartbeat(content("heartbeat", text)?),
             "orch.capabilities.update" => Self::CapabilitiesUpdate(
-                content::<CapabilitiesUpdate>("orch.capabilities.update", rest)?.capabilities,
+                open_content::<CapabilitiesUpdate>("orch.capabilities.update", text)?.capabilities,
             ),
-            "source.register" => Self::SourceRegister(content("source.register", rest)?),
-            "source.deregister" => Self::SourceDeregister(content("source.deregister", rest)?),
-            "webhook.ack" => Self::WebhookAck(content("webhook.ack", rest)?),
-            _ => Self::Unknown { kind: crate::shorten(&kind, 100) },
+            "source.register" => Self::SourceRegister(content("source.register", text)?),
+            "source.deregister" => Self::SourceDeregister(content("source.deregister", text)?),
+            "webhook.ack" => Self::WebhookAck(content("webhook.ack", text)?),
+            kind => Self::Unknown { kind: crate::shorten(kind, 100) },
         })
     }
 
@@ -135,16 +145,15 @@ impl ToOrchestrator {
     /// # Errors
     /// [`FrameError`]; the connection stays, the frame is dropped.
     pub fn parse(text: &str) -> Result<Option<Self>, FrameError> {
-        let Envelope { kind, rest } = serde_json::from_str(text).map_err(FrameError::NotAFrame)?;
-        Ok(Some(match kind.as_str() {
-            "auth.success" => Self::AuthSuccess(content("auth.success", rest)?),
-            "auth.failure" => Self::AuthFailure(content("auth.failure", rest)?),
-            "source.register.ack" => Self::SourceRegisterAck(content("source.register.ack", rest)?),
+        Ok(Some(match &*kind(text)? {
+            "auth.success" => Self::AuthSuccess(content("auth.success", text)?),
+            "auth.failure" => Self::AuthFailure(content("auth.failure", text)?),
+            "source.register.ack" => Self::SourceRegisterAck(content("source.register.ack", text)?),
             "source.deregister.ack" => {
-                Self::SourceDeregisterAck(content("source.deregister.ack", rest)?)
+                Self::SourceDeregisterAck(content("source.deregister.ack", text)?)
             }
-            "webhook.relay.start" => Self::WebhookRelayStart(content("webhook.relay.start", rest)?),
-            "webhook.relay.chunk" => Self::WebhookRelayChunk(content("webhook.relay.chunk", rest)?),
+            "webhook.relay.start" => Self::WebhookRelayStart(content("webhook.relay.start", text)?),
+            "webhook.relay.chunk" => Self::WebhookRelayChunk(content("webhook.relay.chunk", text)?),
             _ => return Ok(None),
         }))
     }
@@ -156,11 +165,20 @@ impl ToOrchestrator {
     }
 }
 
-fn content<T: serde::de::DeserializeOwned>(
-    kind: &'static str,
-    rest: Value,
-) -> Result<T, FrameError> {
-    serde_json::from_value(rest).map_err(|source| FrameError::Malformed { kind, source })
+/// The frame's type. An object it must be: serde would take an array as well.
+fn kind(text: &str) -> Result<Cow<'_, str>, FrameError> {
+    let object = if text.trim_start().starts_with('{') { text } else { "" };
+    let Envelope { kind } = serde_json::from_str(object).map_err(FrameError::NotAFrame)?;
+    Ok(kind)
+}
+
+fn content<T: DeserializeOwned>(kind: &'static str, text: &str) -> Result<T, FrameError> {
+    serde_json::from_str(text).map_err(|source| FrameError::Malformed { kind, source })
+}
+
+/// The content of a frame that may hold anything, and so only so much.
+fn open_content<T: DeserializeOwned>(kind: &'static str, text: &str) -> Result<T, FrameError> {
+    if text.len() > OPEN_CONTENT { Err(FrameError::TooLarge { kind }) } else { content(kind, text) }
 }
 
 /// Serialising these types can't fail: their keys are strings and their numbers finite.
@@ -176,6 +194,8 @@ fn tagged(kind: &str, body: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

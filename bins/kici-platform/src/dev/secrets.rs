@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use kici_domain::access::{self, Caller};
+use kici_domain::api_keys::NewApiKey;
 use kici_domain::orchestrator_keys::NewOrchestratorKey;
 use kici_domain::{App, Org, api_keys, orchestrator_keys, setup};
 use kici_model::text::RequestId;
@@ -45,7 +46,13 @@ pub(super) async fn prepare(app: &App, folder: &Path) -> anyhow::Result<Secrets>
     }
     if !opens::<perm::EventLogRead>(app, &secrets.api_key, &secrets.org).await {
         let org = enter(app, &secrets).await?;
-        let made = api_keys::create(app, &org, &"demo, read only".parse()?, read_only()).await?;
+        let wanted = NewApiKey {
+            name: "demo, read only".parse()?,
+            description: None,
+            permissions: read_only(),
+            days: None,
+        };
+        let (made, _) = api_keys::create(app, &org, &wanted).await?;
         secrets.api_key = made.token.reveal().to_owned();
     }
     if access::enter_link(app, &secrets.orchestrator_key).await.is_err() {

@@ -3,72 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use kici_link::Limits;
 use kici_orchestrator_core::Collect;
 use kici_platform::Options;
 use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform};
 use reqwest::Method;
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use crate::raw::Raw;
 use crate::support::{Post, app_source, json as body, problem};
-
-struct Raw(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Raw {
-    async fn connect(platform: &TestPlatform) -> Self {
-        Self(connect_async(platform.link_url()).await.unwrap().0)
-    }
-
-    /// Authenticated, and serving the App.
-    async fn serving(platform: &TestPlatform, org: &TestOrg) -> Self {
-        let (_, key) = org.orchestrator_key(platform).await.unwrap();
-        let mut raw = Self::connect(platform).await;
-        raw.send(json!({"type": "auth.request", "token": key, "protocolVersion": 1})).await;
-        let success = raw.next().await;
-        assert_eq!(success["type"], "auth.success", "{success}");
-        assert_eq!(success["orgId"], org.id.as_str());
-        assert!(success["orgPublicAlias"].as_str().unwrap().starts_with("oal_"));
-        let source = serde_json::to_value(app_source().registration).unwrap();
-        raw.send(
-            json!({"type": "source.register", "messageId": "m1", "sources": [source], "x": 1}),
-        )
-        .await;
-        let ack = raw.next().await;
-        assert_eq!(ack["type"], "source.register.ack");
-        assert_eq!(ack["messageId"], "m1");
-        assert_eq!(ack["rejected"], json!([]));
-        let url = ack["accepted"][0]["webhookUrl"].as_str().unwrap();
-        assert!(url.ends_with(&format!("/webhook/{}/github", org.id)), "{url}");
-        raw
-    }
-
-    async fn send(&mut self, frame: Value) {
-        self.0.send(Message::text(frame.to_string())).await.unwrap();
-    }
-
-    async fn next(&mut self) -> Value {
-        match tokio::time::timeout(PATIENCE, self.0.next()).await.unwrap().unwrap().unwrap() {
-            Message::Text(text) => serde_json::from_str(&text).unwrap(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// The code of the close, with whatever came before it left aside.
-    async fn closed(&mut self) -> u16 {
-        loop {
-            match tokio::time::timeout(PATIENCE, self.0.next()).await.unwrap() {
-                Some(Ok(Message::Close(Some(CloseFrame { code, .. })))) => return code.into(),
-                Some(Ok(_)) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-}
 
 async fn platform(database: &Database, limits: Limits) -> (TestPlatform, TestOrg) {
     let options = Options { limits, ..Options::new(database.url()) };
@@ -224,4 +169,79 @@ async fn a_peer_that_never_reads_holds_up_nobody_else() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("a connection that takes nothing is still there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_delivery_does_not_wait_for_a_large_one() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, org) = platform(&database, Limits::default()).await;
+    let mut raw = Raw::serving(&platform, &org).await;
+    let deliveries = async {
+        let large = Post::new(vec![b' '; 20_000_000]).to(&platform, &org);
+        let small = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Post::new("{}").to(&platform, &org).await
+        };
+        tokio::join!(large, small)
+    };
+    let answers = async {
+        let (mut large, mut small) = (None, None);
+        while large.is_none() || small.is_none() {
+            let frame = raw.next().await;
+            if frame["type"] == "webhook.relay.start" {
+                let id = frame["messageId"].as_str().unwrap().to_owned();
+                if frame["totalSize"] == 2 { small = Some(id) } else { large = Some(id) }
+            }
+        }
+        // The large one is not answered yet, and the small one is here.
+        raw.ack(&small.unwrap()).await;
+        raw.ack(&large.unwrap()).await;
+        raw
+    };
+    let ((large, small), _raw) = tokio::join!(deliveries, answers);
+    assert_eq!((large.status().as_u16(), small.status().as_u16()), (200, 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_frame_that_is_too_large_is_refused_unread() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, _) = platform(&database, Limits::default()).await;
+    let mut raw = Raw::connect(&platform).await;
+    raw.send(json!({"type": "auth.request", "token": "x", "padding": "x".repeat(300_000)})).await;
+    assert_eq!(raw.closed().await, 4003);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_a_sibling_still_serves_stays_known() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, org) = platform(&database, Limits::default()).await;
+    let mut leaving = Raw::serving(&platform, &org).await;
+    let collected = Arc::new(Collect::default());
+    let _staying = org.orchestrator(&platform, [app_source()], collected).await.unwrap();
+    let keys = json!(["github:884211"]);
+    leaving.send(json!({"type": "source.deregister", "messageId": "m", "routingKeys": keys})).await;
+    assert_eq!(leaving.next().await["removed"], keys);
+    body(Post::new("{}").to(&platform, &org).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_serves_so_many_sources_and_no_more() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = Limits { sources: 3, ..Limits::default() };
+    let (platform, org) = platform(&database, limits).await;
+    let mut raw = Raw::serving(&platform, &org).await;
+    let source = |app: u64| json!({"provider": "github", "routingKey": format!("github:{app}"), "name": "x", "subtype": "github_app"});
+    raw.send(json!({"type": "source.register", "messageId": "m", "sources": [source(1), source(2), source(3)]})).await;
+    let ack = raw.next().await;
+    assert_eq!(ack["accepted"].as_array().unwrap().len(), 2);
+    assert_eq!(ack["rejected"][0]["routingKey"], "github:3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_link_hears_from_the_server() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = Limits { ping: Duration::from_millis(100), ..Limits::default() };
+    let (platform, org) = platform(&database, limits).await;
+    let mut raw = Raw::serving(&platform, &org).await;
+    assert!(matches!(raw.message().await, Message::Ping(_)));
 }

@@ -17,6 +17,7 @@ mod document;
 mod event_log;
 mod link;
 mod orchestrator_keys;
+mod raw;
 mod relay;
 mod restart;
 mod support;

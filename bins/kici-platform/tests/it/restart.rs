@@ -1,13 +1,13 @@
 //! The server goes and comes back.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use kici_orchestrator_core::Collect;
 use kici_platform::Options;
 use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform, on_both_databases};
 use reqwest::Method;
 
-use crate::support::{Post, Scene, app_source, json};
+use crate::raw::Raw;
+use crate::support::{Post, Scene, json};
 
 on_both_databases! {
     async fn links_come_back_by_themselves_after_a_restart(database: Database) {
@@ -18,7 +18,7 @@ on_both_databases! {
         let status = orchestrator.wait_for_closes(1, PATIENCE).await.unwrap();
         assert_eq!(status.close_codes()[0], 1001);
         let platform = TestPlatform::start_at(&address, Options::new(database.url())).await.unwrap();
-        let back = |status: &kici_orchestrator_core::Status| status.connections == 2 && status.is_registered();
+        let back = |status: &kici_orchestrator_core::Status| status.connections >= 2 && status.is_registered();
         orchestrator.wait_for(back, PATIENCE).await.unwrap();
         json(Post::new("{}").to(&platform, &org).await).await;
         assert_eq!(collected.wait_for_count(2, PATIENCE).await.unwrap().len(), 2);
@@ -29,26 +29,20 @@ on_both_databases! {
     async fn stopping_ends_the_deliveries_in_flight_before_the_links(database: Database) {
         let platform = TestPlatform::start(&database).await.unwrap();
         let org = TestOrg::create(&platform, "Acme").await.unwrap();
-        let collected = Arc::new(Collect::default());
-        let orchestrator = org.orchestrator(&platform, [app_source()], collected.clone()).await.unwrap();
+        let mut raw = Raw::serving(&platform, &org).await;
         let url = platform.url(&format!("/webhook/{}/github", org.id));
         let http = platform.http().clone();
-        let posts: Vec<_> = (0..20).map(|_| {
-            let (http, url) = (http.clone(), url.clone());
-            tokio::spawn(async move { Post::new(format!("\"{}\"", "x".repeat(1_000_000))).request(&http, &url).await.status() })
-        }).collect();
-        // The first is through, the others are on their way.
-        collected.wait_for_count(1, PATIENCE).await.unwrap();
-        platform.stop().await.unwrap();
-        let mut accepted = 0;
-        for post in posts {
-            match post.await {
-                Ok(status) => { assert!(status.is_success(), "{status}"); accepted += 1 }
-                Err(refused) => assert!(refused.is_panic(), "the port was closed before it connected"),
-            }
-        }
-        let status = orchestrator.wait_for_closes(1, PATIENCE).await.unwrap();
-        assert_eq!(status.close_codes()[0], 1001);
-        assert!(accepted >= 1 && collected.count() >= accepted, "{accepted}");
+        let post = tokio::spawn(async move { Post::new("{}").request(&http, &url).await.status() });
+        let start = raw.next().await;
+        assert_eq!(start["type"], "webhook.relay.start");
+        // The delivery is at the orchestrator, and the orchestrator takes its time.
+        let stop = tokio::spawn(platform.stop());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!stop.is_finished(), "it did not wait for the delivery");
+        raw.ack(start["messageId"].as_str().unwrap()).await;
+        assert_eq!(post.await.unwrap(), 200);
+        assert_eq!(raw.closed().await, 1001);
+        drop(raw);
+        stop.await.unwrap().unwrap();
     }
 }

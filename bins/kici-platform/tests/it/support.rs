@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kici_model::Secret;
 use kici_orchestrator_core::{Collect, Orchestrator, Source, sign};
 use kici_testkit::{Database, TestOrg, TestPlatform};
-use reqwest::Response;
+use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 
 pub(crate) const APP: u64 = 884_211;
@@ -64,7 +64,13 @@ impl Post {
         self.request(platform.http(), &url).await
     }
 
-    pub(crate) async fn request(self, http: &reqwest::Client, url: &str) -> Response {
+    pub(crate) async fn request(mut self, http: &reqwest::Client, url: &str) -> Response {
+        let body = std::mem::take(&mut self.body);
+        self.headers(http, url).body(body).send().await.unwrap()
+    }
+
+    /// Everything but the body.
+    pub(crate) fn headers(self, http: &reqwest::Client, url: &str) -> RequestBuilder {
         http.post(url)
             .header("content-type", self.content_type)
             .header("x-github-event", self.event)
@@ -72,10 +78,6 @@ impl Post {
             .header("x-github-hook-installation-target-type", "integration")
             .header("x-github-hook-installation-target-id", self.app)
             .header("x-hub-signature-256", self.signature)
-            .body(self.body)
-            .send()
-            .await
-            .unwrap()
     }
 }
 

@@ -62,9 +62,11 @@ on_both_databases! {
             let answer = Post::new("{}").request(scene.platform.http(), &url).await;
             problem(answer, 404, "unknown_source").await;
         }
-        let url = scene.platform.url(&format!("/webhook/{}/generic/none", scene.org.id));
-        let answer = Post::new("{}").request(scene.platform.http(), &url).await;
-        problem(answer, 404, "unknown_source").await;
+        for source in ["none", "a%00b", "%F0%9F%92%A5"] {
+            let url = scene.platform.url(&format!("/webhook/{}/generic/{source}", scene.org.id));
+            let answer = Post::new("{}").request(scene.platform.http(), &url).await;
+            problem(answer, 404, "unknown_source").await;
+        }
         let log = scene.org.request(&scene.platform, Method::GET, "/event-log");
         assert_eq!(json(log.send().await.unwrap()).await["items"].as_array().unwrap().len(), 0);
     }
@@ -149,5 +151,10 @@ async fn a_body_over_25_mib_is_413_whether_its_length_is_told_or_not() {
     let mut told = Post::new("");
     told.body = vec![b' '; 26 * 1024 * 1024];
     problem(told.to(&scene.platform, &scene.org).await, 413, "too_large").await;
+    let url = scene.platform.url(&format!("/webhook/{}/github", scene.org.id));
+    let pieces = (0..26).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1024 * 1024]));
+    let untold = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+    let post = Post::new("").headers(scene.platform.http(), &url).body(untold);
+    problem(post.send().await.unwrap(), 413, "too_large").await;
     assert_eq!(scene.collected.count(), 0);
 }

@@ -3,54 +3,50 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// What a body says of itself.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Peeked {
-    #[serde(default, deserialize_with = "lenient")]
     pub(super) action: Option<String>,
-    #[serde(default, rename = "ref", deserialize_with = "lenient")]
     pub(super) git_ref: Option<String>,
-    #[serde(default, rename = "repository", deserialize_with = "full_name")]
     pub(super) repo: Option<String>,
+}
+
+/// The fields as they stand in the body: nothing is built from what nobody has verified yet.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    action: Option<&'a RawValue>,
+    #[serde(borrow, rename = "ref")]
+    git_ref: Option<&'a RawValue>,
+    #[serde(borrow)]
+    repository: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Repository<'a> {
+    #[serde(borrow)]
+    full_name: Option<&'a RawValue>,
 }
 
 pub(super) fn peek(headers: &BTreeMap<String, String>, body: &[u8]) -> Peeked {
     let is_json = headers.get("content-type").is_none_or(|kind| kind.contains("json"));
-    if is_json { serde_json::from_slice(body).unwrap_or_default() } else { Peeked::default() }
+    let fields = serde_json::from_slice::<Fields<'_>>(body).ok().filter(|_| is_json);
+    let Some(fields) = fields else { return Peeked::default() };
+    let repository =
+        fields.repository.and_then(|raw| serde_json::from_str::<Repository<'_>>(raw.get()).ok());
+    Peeked {
+        action: fields.action.and_then(text),
+        git_ref: fields.git_ref.and_then(text),
+        repo: repository.and_then(|repository| repository.full_name).and_then(text),
+    }
 }
 
 /// Any JSON value is fine here; only a string says something.
-fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Value {
-        Text(String),
-        Other(serde::de::IgnoredAny),
-    }
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Text(text) => Some(text),
-        Value::Other(_) => None,
-    })
-}
-
-fn full_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    struct Repository {
-        #[serde(default, deserialize_with = "lenient")]
-        full_name: Option<String>,
-    }
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Value {
-        Repository(Repository),
-        Other(serde::de::IgnoredAny),
-    }
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Repository(repository) => repository.full_name,
-        Value::Other(_) => None,
-    })
+fn text(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
 }
 
 #[cfg(test)]

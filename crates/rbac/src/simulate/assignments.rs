@@ -47,28 +47,35 @@ pub struct NotThere {
 }
 
 impl Assignments {
-    /// The roles that reach each person, and what they add up to.
+    /// The roles that reach one person, with their ways; none for somebody who is not there.
+    #[must_use]
+    pub fn roles_of(&self, person: &str) -> Vec<RoleGrant> {
+        let found = self.people.iter().find(|known| known.id == person);
+        found.map(|person| self.grants(person, &self.roles_by_id())).unwrap_or_default()
+    }
+
+    /// What the roles that reach each person add up to.
     pub(super) fn effective(&self) -> Vec<(&str, Effective)> {
-        let roles: HashMap<_, _> = self.roles.iter().map(|role| (role.id.as_str(), role)).collect();
-        let mut teams = HashMap::<_, Vec<_>>::new();
-        for team in &self.teams {
-            for member in &team.members {
-                teams.entry(member.as_str()).or_default().push(team);
-            }
-        }
-        let of = |person: &Person| {
-            let granted = |ids: &[String], via: Via| -> Vec<RoleGrant> {
-                let found = ids.iter().filter_map(|id| roles.get(id.as_str()));
-                found.map(|role| role.granted(via.clone())).collect()
-            };
-            let mut grants = granted(&person.roles, Via::Direct);
-            for team in teams.get(person.id.as_str()).into_iter().flatten() {
-                let via = Via::Team { id: team.id.clone(), name: team.name.clone() };
-                grants.extend(granted(&team.roles, via));
-            }
-            Effective::from_roles(&grants)
+        let roles = self.roles_by_id();
+        let sum = |person: &Person| Effective::from_roles(&self.grants(person, &roles));
+        self.people.iter().map(|person| (person.id.as_str(), sum(person))).collect()
+    }
+
+    fn roles_by_id(&self) -> HashMap<&str, &Role> {
+        self.roles.iter().map(|role| (role.id.as_str(), role)).collect()
+    }
+
+    fn grants(&self, person: &Person, roles: &HashMap<&str, &Role>) -> Vec<RoleGrant> {
+        let granted = |ids: &[String], via: Via| -> Vec<RoleGrant> {
+            let found = ids.iter().filter_map(|id| roles.get(id.as_str()));
+            found.map(|role| role.granted(via.clone())).collect()
         };
-        self.people.iter().map(|person| (person.id.as_str(), of(person))).collect()
+        let mut grants = granted(&person.roles, Via::Direct);
+        for team in self.teams.iter().filter(|team| team.members.contains(&person.id)) {
+            let via = Via::Team { id: team.id.clone(), name: team.name.clone() };
+            grants.extend(granted(&team.roles, via));
+        }
+        grants
     }
 
     pub(super) fn apply(&mut self, change: &Change) -> Result<(), NotThere> {

@@ -19,7 +19,7 @@ on_both_databases! {
         world.team("Others", &[], &[&deployer]).await;
 
         let known = world.store.known(&token.hash(), Some(&world.org)).await.unwrap().unwrap();
-        assert_eq!(known.credential.bearer, Bearer::Person { user, scopes: None });
+        assert_eq!(known.credential.bearer, Bearer::Person { user, scopes: None, agent: None });
         let membership = known.org.unwrap().membership.unwrap();
         assert_eq!(membership.suspended_at, None);
         let mut ways: Vec<_> = membership.roles.iter().map(|role| (role.name.as_str(), &role.via)).collect();

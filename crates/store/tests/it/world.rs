@@ -64,7 +64,7 @@ impl World {
     pub(crate) async fn commit(&self, tx: WriteTx) {
         let entry = AuditEntry {
             id: AuditId::new(&SystemClock, &entropy()).unwrap(),
-            org: self.org.clone(),
+            org: Some(self.org.clone()),
             actor: Actor::System { component: "test" },
             action: Action::OrgCreated,
             target: self.org.to_string(),

@@ -1,0 +1,64 @@
+//! What callers present, and how the document speaks of it.
+
+use std::sync::Arc;
+
+use kici_domain::App;
+use kici_domain::access::Caller;
+use kici_model::text::RequestId;
+use kici_rbac::Need;
+use poem::http::header::AUTHORIZATION;
+use poem::{Request, Result};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+
+use crate::document::MARK;
+use crate::problem::ApiError;
+use crate::request_id;
+
+const SCHEME: &str = "bearer";
+
+/// Somebody at the door, with everything that the door needs.
+pub(crate) struct Knock<'a> {
+    pub(crate) app: &'a App,
+    token: Option<&'a str>,
+    request_id: RequestId,
+}
+
+impl<'a> Knock<'a> {
+    pub(crate) fn of(request: &'a Request) -> Result<Self> {
+        let app =
+            request.data::<Arc<App>>().ok_or_else(|| ApiError::bug("routes without an app"))?;
+        Ok(Self { app, token: token(request), request_id: request_id::of(request) })
+    }
+
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller { token: self.token, request_id: &self.request_id }
+    }
+}
+
+fn token(request: &Request) -> Option<&str> {
+    let (scheme, token) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim())
+}
+
+/// The scheme of the tokens, and a mark of what is needed.
+///
+/// poem-openapi has no extensions on operations, so the need travels among the security schemes,
+/// where [`crate::document`] finds it. It wants them `'static`; an operation asks once or twice in
+/// the life of a process, so the few bytes are left to it.
+pub(crate) fn schemes(need: &Need) -> Vec<&'static str> {
+    vec![SCHEME, format!("{MARK}{need}").leak()]
+}
+
+pub(crate) fn register(registry: &mut Registry) {
+    let bearer = MetaSecurityScheme {
+        ty: "http",
+        description: Some("A personal access token (`kici_pat_…`) or an API key (`kici_sk_…`)."),
+        name: None,
+        key_in: None,
+        scheme: Some("bearer"),
+        bearer_format: None,
+        flows: None,
+        openid_connect_url: None,
+    };
+    registry.create_security_scheme(SCHEME, bearer);
+}

@@ -1,0 +1,45 @@
+//! The door of what belongs to a person, as an extractor.
+
+use std::ops::Deref;
+
+use kici_domain::access;
+use kici_rbac::Need;
+use poem::{Request, RequestBody, Result};
+use poem_openapi::registry::Registry;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use crate::credentials;
+
+/// A signed-in person, outside of any organization.
+pub(crate) struct Me(kici_domain::Me);
+
+impl Deref for Me {
+    type Target = kici_domain::Me;
+    fn deref(&self) -> &kici_domain::Me {
+        &self.0
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Me {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        credentials::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        credentials::schemes(&Need::Person)
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let knock = credentials::Knock::of(request)?;
+        let entered = access::enter_person(knock.app, knock.caller()).await;
+        Ok(Self(entered.map_err(crate::problem::ApiError::from)?))
+    }
+}

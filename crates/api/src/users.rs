@@ -1,0 +1,80 @@
+//! `/user`
+
+use std::sync::Arc;
+
+use kici_domain::{App, users};
+use poem::web::Data;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+
+use crate::me::Me;
+use crate::problem::ApiError;
+use crate::routes::Tag;
+
+/// The signed-in person.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct User {
+    /// Their id.
+    id: String,
+    /// Their e-mail address.
+    email: String,
+    /// What they want to be called.
+    display_name: String,
+    /// When they were first seen.
+    created_at: String,
+}
+
+/// An organization that the person belongs to.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct UserOrg {
+    /// Its id.
+    id: String,
+    /// What people call it.
+    display_name: String,
+    /// Whether the person is an owner.
+    is_owner: bool,
+    /// The roles that are assigned to the person, separated by commas; empty for none.
+    role: String,
+}
+
+/// The organizations that the person belongs to.
+#[derive(Debug, Object)]
+pub(crate) struct UserOrgs {
+    /// By name.
+    orgs: Vec<UserOrg>,
+}
+
+pub(crate) struct Users;
+
+#[OpenApi(tag = "Tag::User")]
+impl Users {
+    /// The signed-in person.
+    #[oai(path = "/user", method = "get", operation_id = "user_get")]
+    async fn get(&self, me: Me, app: Data<&Arc<App>>) -> Result<Json<User>, ApiError> {
+        let user = users::get(&app, &me).await?;
+        Ok(Json(User {
+            id: user.id.to_string(),
+            email: user.email.to_string(),
+            display_name: user.name.to_string(),
+            created_at: user.created_at.to_string(),
+        }))
+    }
+
+    /// The organizations that the person belongs to.
+    #[oai(path = "/user/orgs", method = "get", operation_id = "user_orgs")]
+    async fn orgs(&self, me: Me, app: Data<&Arc<App>>) -> Result<Json<UserOrgs>, ApiError> {
+        let found = users::orgs(&app, &me).await?;
+        let orgs = found
+            .into_iter()
+            .map(|org| UserOrg {
+                id: org.id.to_string(),
+                display_name: org.name.to_string(),
+                is_owner: org.is_owner,
+                role: org.roles.join(", "),
+            })
+            .collect();
+        Ok(Json(UserOrgs { orgs }))
+    }
+}

@@ -1,0 +1,43 @@
+//! What somebody may do, and why.
+
+use kici_model::UserId;
+use kici_rbac::{Explanation, Level, Resource, RoleGrant, explain, perm};
+
+use crate::{App, EnterError, Org};
+
+/// A question about somebody's permissions.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Who; `None` is the caller.
+    pub user: Option<UserId>,
+    /// On what.
+    pub resource: Resource,
+    /// At which level.
+    pub level: Level,
+    /// In which repository.
+    pub repo: Option<String>,
+}
+
+/// Says whether somebody may do something, by which roles, and what would help. Asking about others
+/// needs `members:read`; the answer about oneself names one's own roles only.
+///
+/// # Errors
+/// The caller may not ask about others, there is no such member, or the database fails.
+pub async fn explain_one(
+    app: &App,
+    org: &Org<perm::Membership>,
+    question: &Question,
+) -> Result<Explanation, EnterError> {
+    let Question { user, resource, level, repo } = question;
+    let myself = org.actor().person();
+    let other = user.as_ref().filter(|user| Some(*user) != myself);
+    let answer = |roles: &[RoleGrant], existing: &[_]| {
+        explain(roles, *resource, *level, repo.as_deref(), existing)
+    };
+    let Some(other) = other else { return Ok(answer(org.roles(), &[])) };
+    let chart = app.store.org_chart(&org.require::<perm::MembersRead>()?).await?;
+    if !chart.people.iter().any(|person| person.id == other.as_str()) {
+        return Err(EnterError::NoMember(other.clone()));
+    }
+    Ok(answer(&chart.roles_of(other.as_str()), &chart.roles))
+}

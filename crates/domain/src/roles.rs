@@ -1,0 +1,249 @@
+//! Roles: made, changed, deleted. Nobody gives what they do not have: a change of a role that is in
+//! use is compared for each person whom it reaches, before and after.
+
+use kici_model::audit::Action;
+use kici_model::roles::Role;
+use kici_model::text::{Description, RoleName};
+use kici_model::{OrgId, RoleId};
+use kici_rbac::escalation::Escalation;
+use kici_rbac::simulate::{Change, NotThere, PersonChange, simulate as compare};
+use kici_rbac::{Denied, Granted, Matrix, RepoPattern, perm};
+use kici_store::{Lost, StoreError, WriteTx};
+
+use crate::{App, Fault, Kind, Org, Trouble};
+
+/// Why something could not be done with a role.
+#[derive(Debug, thiserror::Error)]
+pub enum RolesError {
+    /// The organisation has no such role.
+    #[error("This organization has no role with this id")]
+    Missing,
+    /// The built-in Owner stays as it is.
+    #[error("The built-in role Owner can't be changed or deleted")]
+    Owner,
+    /// Another role has the name.
+    #[error("Another role has the name `{0}`; names differ by more than upper and lower case")]
+    NameTaken(RoleName),
+    /// Somebody else has changed the role meanwhile.
+    #[error("The role was changed meanwhile; read it again, and send its new `ETag` as `If-Match`")]
+    Stale,
+    /// Somebody would gain what the caller does not have.
+    #[error(transparent)]
+    Escalation(#[from] Escalation),
+    /// The change names somebody or something that is not there.
+    #[error("{0}")]
+    NotThere(#[from] NotThere),
+    /// The caller lacks a permission.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The server did not do its part.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl From<StoreError> for RolesError {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl Fault for RolesError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Missing => Kind::Missing,
+            Self::Owner | Self::NameTaken(_) => Kind::Conflict,
+            Self::Stale => Kind::Stale,
+            Self::Escalation(_) | Self::Denied(_) => Kind::Denied,
+            Self::NotThere(_) => Kind::Invalid,
+            Self::Trouble(trouble) => trouble.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "not_found",
+            Self::Owner => "built_in_role",
+            Self::NameTaken(_) => "name_taken",
+            Self::Stale => "stale",
+            Self::Escalation(_) => "escalation",
+            Self::NotThere(_) => "not_there",
+            Self::Denied(_) => "insufficient_permission",
+            Self::Trouble(trouble) => trouble.code(),
+        }
+    }
+}
+
+/// A role to be made.
+#[derive(Debug, Clone)]
+pub struct NewRole {
+    /// Its name.
+    pub name: RoleName,
+    /// What it is for.
+    pub description: Option<Description>,
+    /// What it gives.
+    pub permissions: Matrix,
+    /// Where: 1 to 100 patterns.
+    pub patterns: Vec<RepoPattern>,
+}
+
+/// What is to be changed about a role; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct RoleChange {
+    /// Another name.
+    pub name: Option<RoleName>,
+    /// Another description, or none.
+    pub description: Option<Option<Description>>,
+    /// Other permissions.
+    pub permissions: Option<Matrix>,
+    /// Other patterns.
+    pub patterns: Option<Vec<RepoPattern>>,
+}
+
+/// All roles, by name.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(app: &App, org: &Org<perm::MembersRead>) -> Result<Vec<Role>, RolesError> {
+    Ok(app.store.roles(org.grant()).await?)
+}
+
+/// One role.
+///
+/// # Errors
+/// There is no such role, or the database fails.
+pub async fn get(app: &App, org: &Org<perm::MembersRead>, id: &RoleId) -> Result<Role, RolesError> {
+    app.store.role(org.grant(), id).await?.ok_or(RolesError::Missing)
+}
+
+/// Makes a role. It reaches nobody yet, so nobody gains anything.
+///
+/// # Errors
+/// The name is taken, or the server did not do its part.
+pub async fn create(
+    app: &App,
+    org: &Org<perm::MembersAdmin>,
+    wanted: NewRole,
+) -> Result<Role, RolesError> {
+    let role = Role {
+        id: RoleId::new(&*app.clock, &*app.entropy).map_err(Trouble::from)?,
+        name: wanted.name,
+        description: wanted.description,
+        is_owner: false,
+        permissions: wanted.permissions,
+        patterns: wanted.patterns,
+        created_at: app.clock.now(),
+    };
+    let entry = org.audit(app, Action::RoleCreated, &role.id)?;
+    let mut tx = app.store.write().await?;
+    tx.create_role(org.grant(), &role).await.map_err(|error| taken(error, &role.name))?;
+    tx.commit(entry).await?;
+    Ok(role)
+}
+
+/// Changes a role, if it still is what `tag` stands for.
+///
+/// # Errors
+/// It is not, somebody would gain what the caller does not have, the name is taken, or the server
+/// did not do its part.
+pub async fn update(
+    app: &App,
+    org: &Org<perm::MembersAdmin>,
+    id: &RoleId,
+    tag: Option<&str>,
+    change: RoleChange,
+) -> Result<Role, RolesError> {
+    let entry = org.audit(app, Action::RoleUpdated, id)?;
+    let mut tx = app.store.write().await?;
+    let role = editable(&mut tx, org.grant(), id, tag).await?;
+    let edit = Change::Edit {
+        role: id.to_string(),
+        permissions: change.permissions,
+        patterns: change.patterns.clone(),
+    };
+    for person in compare(&tx.org_chart(org.grant()).await?, &edit)? {
+        person.check(org.effective())?;
+    }
+    let changed = Role {
+        name: change.name.unwrap_or(role.name),
+        description: change.description.unwrap_or(role.description),
+        permissions: change.permissions.unwrap_or(role.permissions),
+        patterns: change.patterns.unwrap_or(role.patterns),
+        ..role
+    };
+    tx.update_role(org.grant(), &changed).await.map_err(|error| taken(error, &changed.name))?;
+    tx.commit(entry).await?;
+    Ok(changed)
+}
+
+/// Deletes a role with all its assignments, if it still is what `tag` stands for, and says how many
+/// have lost it.
+///
+/// # Errors
+/// It is not, it is Owner, or the server did not do its part.
+pub async fn delete(
+    app: &App,
+    org: &Org<perm::MembersAdmin>,
+    id: &RoleId,
+    tag: Option<&str>,
+) -> Result<Lost, RolesError> {
+    let entry = org.audit(app, Action::RoleDeleted, id)?;
+    let mut tx = app.store.write().await?;
+    editable(&mut tx, org.grant(), id, tag).await?;
+    let lost = tx.delete_role(org.grant(), id).await?;
+    tx.commit(entry).await?;
+    Ok(lost)
+}
+
+/// What a change would do, without making it.
+#[derive(Debug)]
+pub struct Simulation {
+    /// Everybody for whom something would change.
+    pub people: Vec<PersonChange>,
+    /// How many API keys would do less, since their makers would.
+    pub keys_narrowed: usize,
+    /// Why the caller could not make the change, if they could not.
+    pub refused: Option<Escalation>,
+}
+
+/// Tries a change of roles without making it.
+///
+/// # Errors
+/// It names what is not there, or the database fails.
+pub async fn simulate(
+    app: &App,
+    org: &Org<perm::MembersRead>,
+    change: &Change,
+) -> Result<Simulation, RolesError> {
+    let people = compare(&app.store.org_chart(org.grant()).await?, change)?;
+    let makers = app.store.api_keys_by_maker(org.grant()).await?;
+    let narrows = |(maker, key): &&(kici_model::UserId, Matrix)| {
+        people.iter().any(|person| person.person == maker.as_str() && person.narrows(*key))
+    };
+    let keys_narrowed = makers.iter().filter(narrows).count();
+    let refused = people.iter().find_map(|person| person.check(org.effective()).err());
+    Ok(Simulation { people, keys_narrowed, refused })
+}
+
+async fn editable(
+    tx: &mut WriteTx,
+    grant: &Granted<perm::MembersAdmin, OrgId>,
+    id: &RoleId,
+    tag: Option<&str>,
+) -> Result<Role, RolesError> {
+    tx.lock_org(grant).await?;
+    let role = tx.role(grant, id).await?.ok_or(RolesError::Missing)?;
+    if role.is_owner {
+        return Err(RolesError::Owner);
+    }
+    if tag.is_some_and(|tag| tag != role.tag()) {
+        return Err(RolesError::Stale);
+    }
+    Ok(role)
+}
+
+fn taken(error: StoreError, name: &RoleName) -> RolesError {
+    match error {
+        StoreError::Conflict(_) => RolesError::NameTaken(name.clone()),
+        other => other.into(),
+    }
+}

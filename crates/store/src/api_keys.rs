@@ -1,0 +1,118 @@
+//! API keys.
+
+use kici_model::api_keys::ApiKey;
+use kici_model::credentials::NewCredential;
+use kici_model::{CredentialId, OrgId, Timestamp, TokenKind, UserId};
+use kici_rbac::{Granted, Matrix, perm};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use crate::credentials::{self, Extra, TABLE, row};
+use crate::error::OrCorrupt;
+use crate::{Store, StoreError, WriteTx, roles};
+
+impl Store {
+    /// The keys that are not revoked, oldest first.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn api_keys(
+        &self,
+        grant: &Granted<perm::ApiKeysRead, OrgId>,
+    ) -> Result<Vec<ApiKey>, StoreError> {
+        let whose = credentials::of_org(grant.tenant());
+        let rows = credentials::list(self, TokenKind::ApiKey, whose).await?;
+        rows.into_iter().map(key).collect()
+    }
+}
+
+impl Store {
+    /// What each key in use was given, with its maker: what a change of roles may narrow.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn api_keys_by_maker(
+        &self,
+        grant: &Granted<perm::MembersRead, OrgId>,
+    ) -> Result<Vec<(UserId, Matrix)>, StoreError> {
+        let whose = credentials::of_org(grant.tenant());
+        let rows = credentials::list(self, TokenKind::ApiKey, whose).await?;
+        let pair = |row| key(row).map(|key| (key.created_by, key.permissions));
+        rows.into_iter().map(pair).collect()
+    }
+}
+
+impl WriteTx {
+    /// Adds a key.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn create_api_key(
+        &mut self,
+        grant: &Granted<perm::ApiKeysWrite, OrgId>,
+        new: &NewCredential<'_>,
+        permissions: Matrix,
+    ) -> Result<(), StoreError> {
+        let extra = Extra { permissions: Some(permissions), ..Extra::default() };
+        credentials::insert(self, Some(grant.tenant()), TokenKind::ApiKey, new, extra).await
+    }
+
+    /// Revokes a key that `maker` made; `false` when they have no such key in use.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn revoke_own_api_key(
+        &mut self,
+        grant: &Granted<perm::ApiKeysWrite, OrgId>,
+        maker: &UserId,
+        id: &CredentialId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let whose = credentials::of_org(grant.tenant()).add(row::Column::UserId.eq(maker.as_str()));
+        credentials::revoke(self, TokenKind::ApiKey, id, whose, at).await
+    }
+
+    /// Whether the organisation has this key in use, whoever made it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn has_api_key(
+        &mut self,
+        grant: &Granted<perm::ApiKeysWrite, OrgId>,
+        id: &CredentialId,
+    ) -> Result<bool, StoreError> {
+        let query = row::Entity::find_by_id(id.as_str())
+            .filter(credentials::of_org(grant.tenant()))
+            .filter(row::Column::Kind.eq(TokenKind::ApiKey.as_str()))
+            .filter(row::Column::RevokedAt.is_null());
+        Ok(query.one(&self.tx).await?.is_some())
+    }
+
+    /// Revokes anybody's key; `false` when the organisation has no such key in use.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn revoke_api_key(
+        &mut self,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
+        id: &CredentialId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let whose = credentials::of_org(grant.tenant());
+        credentials::revoke(self, TokenKind::ApiKey, id, whose, at).await
+    }
+}
+
+fn key(row: row::Model) -> Result<ApiKey, StoreError> {
+    let description = row.description.map(|text| text.parse()).transpose();
+    let permissions = row.permissions.ok_or("an API key without permissions");
+    Ok(ApiKey {
+        id: row.id.parse().or_corrupt(TABLE, &row.id)?,
+        name: row.name.parse().or_corrupt(TABLE, &row.id)?,
+        description: description.or_corrupt(TABLE, &row.id)?,
+        shown: row.shown,
+        permissions: roles::matrix(TABLE, &row.id, &permissions.or_corrupt(TABLE, &row.id)?)?,
+        created_by: row.user_id.parse().or_corrupt(TABLE, &row.id)?,
+        created_at: Timestamp::new(row.created_at),
+        expires_at: row.expires_at.map(Timestamp::new),
+    })
+}
