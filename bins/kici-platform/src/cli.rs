@@ -46,6 +46,9 @@ enum Command {
     /// Make organizations on the database itself, as its operator.
     #[command(subcommand)]
     Org(OrgCommand),
+    /// Let people in on the database itself, as its operator.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Print the OpenAPI document.
     Openapi,
     /// Print a page of the reference documentation.
@@ -81,6 +84,19 @@ enum OrgCommand {
         /// The e-mail address of its owner, who is added where unknown.
         #[arg(long, value_name = "EMAIL")]
         owner: Email,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Print a new personal access token for a person, who is added where unknown. What they may
+    /// do is told by their roles.
+    Token {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The person's e-mail address.
+        #[arg(long)]
+        email: Email,
     },
 }
 
@@ -124,6 +140,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Print { config }) => print::text(&config.load()?.to_toml()),
         Command::Org(OrgCommand::Create { config, name, owner }) => {
             block_on(org::create(config.load()?, name, owner))
+        }
+        Command::User(UserCommand::Token { config, email }) => {
+            block_on(org::user_token(config.load()?, email))
         }
         Command::Openapi => print::text(&kici_api::document()),
         Command::Reference { page } => print::text(&reference::page(page)),

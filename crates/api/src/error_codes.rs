@@ -31,6 +31,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         "The membership of the caller, or of the maker of the key, is suspended.",
     ),
     ("method_not_allowed", 405, "The header `Allow` says which methods work."),
+    ("name_taken", 409, "Another one has this name already, in whatever case."),
     (
         "no_orchestrator",
         503,
@@ -39,7 +40,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("not_found", 404, "It does not exist, or the caller may not know of it."),
     ("not_there", 422, "The change names a role, person or team that is not there."),
     ("org_disabled", 403, "The operator has closed the organization; `disabled_at` says when."),
-    ("person_required", 403, "Only a person, or the key of one, can do this."),
+    ("person_required", 403, "Only a person can do this, not a key."),
     ("rejected_misconfigured", 500, "The orchestrator can't take deliveries of this source."),
     ("rejected_signature", 401, "The orchestrator could not verify the signature."),
     (
@@ -55,7 +56,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("timeout", 408, "The body did not arrive in time."),
     ("too_large", 413, "The body is larger than it may be."),
     ("unauthenticated", 401, "No token was sent."),
-    ("unavailable", 503, "The database is not available; try again after `Retry-After` seconds."),
+    ("unavailable", 503, "Too much at once, or no database; try again after `Retry-After` seconds."),
     ("unknown_source", 404, "The organization, or its webhook source, does not exist."),
     ("unsupported_media_type", 415, "Only `application/json` is read here."),
     ("wrong_host", 421, "A server for one machine was addressed under another name."),

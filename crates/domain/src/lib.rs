@@ -10,6 +10,7 @@ mod app;
 mod cursor;
 pub mod event_log;
 mod fault;
+pub mod members;
 pub mod orchestrator_keys;
 pub mod orchestrators;
 pub mod orgs;
@@ -19,6 +20,7 @@ pub mod ports;
 pub mod roles;
 pub mod setup;
 pub mod sources;
+pub mod teams;
 pub mod users;
 pub mod webhooks;
 

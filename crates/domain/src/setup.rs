@@ -100,6 +100,26 @@ pub async fn create_org(app: &App, name: &OrgName, owner: &Email) -> Result<SetU
     Ok(SetUp { org: id, owner: user.id, token })
 }
 
+/// A personal access token for the person with this address, who is added where unknown: how people
+/// get in where nobody can sign in, and how they get back in when their token is lost.
+///
+/// # Errors
+/// The server did not do its part.
+pub async fn person(app: &App, email: &Email) -> Result<(UserId, Token), SetupError> {
+    // A person belongs to no organisation; the setup's proof just needs a name for its place.
+    let access = access::task(OrgId::random(&*app.entropy)?, SystemTask::Setup);
+    let grant = access.require::<perm::Setup>()?;
+    let mut tx = app.store.write().await?;
+    let user = match tx.find_user(&grant, email).await? {
+        Some(user) => user,
+        None => new_user(app, &mut tx, &grant, email).await?,
+    };
+    let (key, token) = first_token(app, &mut tx, &grant, &user.id).await?;
+    let entry = entry(app, &access, Action::PersonalTokenCreated, &key)?;
+    tx.commit(AuditEntry { org: None, ..entry }).await?;
+    Ok((user.id, token))
+}
+
 /// A new personal access token for somebody whose old one is lost or revoked.
 ///
 /// # Errors

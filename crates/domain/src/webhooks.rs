@@ -145,7 +145,7 @@ pub async fn find(
 /// Relays a delivery, tells what became of it, and logs it.
 ///
 /// The log is written before `tell` where that is quick. A database that is slow must not cost the
-/// sender its answer: it is told after [`LOG_PATIENCE`], and the log goes on.
+/// sender its answer: it is told after 1 s, and the log goes on.
 pub async fn deliver(
     app: &App,
     found: Found,

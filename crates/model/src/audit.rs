@@ -101,6 +101,24 @@ words! {
         OrgRenamed = "org.renamed",
         /// An API key was revoked.
         ApiKeyRevoked = "api_key.revoked",
+        /// Somebody became a member.
+        MemberAdded = "member.added",
+        /// A member was suspended.
+        MemberSuspended = "member.suspended",
+        /// A suspended member was let back in.
+        MemberUnsuspended = "member.unsuspended",
+        /// A member was removed.
+        MemberRemoved = "member.removed",
+        /// A role was assigned to a member.
+        RoleAssigned = "role.assigned",
+        /// A role was taken from a member.
+        RoleUnassigned = "role.unassigned",
+        /// A team was made.
+        TeamCreated = "team.created",
+        /// Somebody joined a team.
+        TeamMemberAdded = "team.member_added",
+        /// A role was granted to a team.
+        TeamRoleGranted = "team.role_granted",
         /// A role was made.
         RoleCreated = "role.created",
         /// A role was changed.

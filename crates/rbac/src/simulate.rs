@@ -52,6 +52,13 @@ pub enum Change {
         /// Id of the team.
         team: String,
     },
+    /// A person joins a team, and with it gets the roles that are granted to it.
+    JoinTeam {
+        /// The team's id.
+        team: String,
+        /// The person's id.
+        person: String,
+    },
 }
 
 /// What a change does to one person.

@@ -5,8 +5,8 @@ use kici_model::text::AgentLabel;
 use kici_model::{CredentialId, OrgId, Timestamp, TokenKind, UserId};
 use kici_rbac::{Granted, Matrix, perm};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
-    QueryOrder,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
+    QueryFilter, QueryOrder,
 };
 
 use crate::error::OrCorrupt;
@@ -80,6 +80,25 @@ pub(crate) async fn revoke(
         .exec(&tx.tx)
         .await?;
     Ok(done.rows_affected == 1)
+}
+
+/// Revokes every credential of this kind that somebody made in an organisation.
+pub(crate) async fn revoke_all_of(
+    db: &impl ConnectionTrait,
+    org: &OrgId,
+    user: &UserId,
+    kind: TokenKind,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    row::Entity::update_many()
+        .set(row::ActiveModel { revoked_at: Set(Some(at.to_utc())), ..Default::default() })
+        .filter(of_org(org))
+        .filter(row::Column::UserId.eq(user.as_str()))
+        .filter(row::Column::Kind.eq(kind.as_str()))
+        .filter(row::Column::RevokedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(())
 }
 
 /// The credentials in use that `whose` describes, oldest first.

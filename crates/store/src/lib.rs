@@ -26,6 +26,6 @@ mod users;
 
 pub use db::{Backend, Store};
 pub use error::StoreError;
-pub use members::NewMember;
+pub use members::{NewMember, Owner};
 pub use roles::Lost;
 pub use tx::{RecordTx, WriteTx};

@@ -1,13 +1,14 @@
 //! Who belongs to an organisation, and which roles are assigned to them.
 
-use kici_model::{OrgId, RoleId, Timestamp, UserId};
+use kici_model::{OrgId, RoleId, Timestamp, TokenKind, UserId};
 use kici_rbac::{Granted, perm};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter,
+    QueryFilter, Statement,
 };
 
-use crate::{Store, StoreError, WriteTx};
+use crate::error::OrCorrupt;
+use crate::{Store, StoreError, WriteTx, credentials};
 
 /// Somebody about to become a member.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,22 @@ pub struct NewMember<'a> {
     /// Since when.
     pub joined_at: Timestamp,
 }
+
+/// Somebody who has the role Owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Who.
+    pub user: UserId,
+    /// Whether they are suspended, and so no owner to rely on.
+    pub is_suspended: bool,
+}
+
+const OWNERS: &str = "\
+SELECT m.user_id, m.suspended_at IS NOT NULL AS is_suspended
+FROM roles r
+JOIN role_assignments a ON a.org_id = r.org_id AND a.role_id = r.id
+JOIN memberships m ON m.org_id = a.org_id AND m.user_id = a.user_id
+WHERE r.org_id = $1 AND r.is_owner";
 
 impl Store {
     /// Whether somebody is a member, suspended or not.
@@ -74,6 +91,63 @@ impl WriteTx {
             .exec(&self.tx)
             .await?;
         Ok(done.rows_affected == 1)
+    }
+
+    /// Takes a role from a member; `false` when they don't have it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn unassign_role(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+        user: &UserId,
+        role: &RoleId,
+    ) -> Result<bool, StoreError> {
+        let key = (grant.tenant().to_string(), user.to_string(), role.to_string());
+        let done = role_assignments::Entity::delete_by_id(key).exec(&self.tx).await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// Removes a member with their roles and team memberships, and revokes their API keys; `false`
+    /// when there is no such member.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn remove_member(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+        user: &UserId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        credentials::revoke_all_of(&self.tx, grant.tenant(), user, TokenKind::ApiKey, at).await?;
+        let key = (grant.tenant().to_string(), user.to_string());
+        let done = memberships::Entity::delete_by_id(key).exec(&self.tx).await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// Everybody who has the role Owner directly, suspended or not.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn owners(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+    ) -> Result<Vec<Owner>, StoreError> {
+        let statement = Statement::from_sql_and_values(
+            self.tx.get_database_backend(),
+            OWNERS,
+            [grant.tenant().as_str().into()],
+        );
+        let rows = self.tx.query_all_raw(statement).await?;
+        rows.iter()
+            .map(|row| {
+                let user: String = row.try_get("", "user_id")?;
+                Ok(Owner {
+                    user: user.parse().or_corrupt("memberships", &user)?,
+                    is_suspended: row.try_get("", "is_suspended")?,
+                })
+            })
+            .collect()
     }
 
     /// Assigns a role of the organisation to a member of it.

@@ -8,7 +8,7 @@ pub mod postgres;
 pub mod shared;
 
 pub use database::Database;
-pub use org::TestOrg;
+pub use org::{TestMember, TestOrg};
 pub use platform::{TestPlatform, http_client};
 
 /// How long a test waits for something that should happen at once.

@@ -1,20 +1,31 @@
 //! An organisation with its owner and keys, made as an operator and its owner would.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use kici_domain::access::{self, Caller};
 use kici_domain::api_keys::NewApiKey;
 use kici_domain::orchestrator_keys::NewOrchestratorKey;
-use kici_domain::{Org, api_keys, orchestrator_keys, setup};
+use kici_domain::roles::NewRole;
+use kici_domain::{Org, api_keys, members, orchestrator_keys, roles, setup};
 use kici_model::text::RequestId;
 use kici_model::{CredentialId, OrgId, Secret, UserId};
 use kici_orchestrator_core::{Config, Handler, Orchestrator, Source};
-use kici_rbac::{Matrix, Permission};
+use kici_rbac::{Matrix, Permission, RepoPattern};
 use reqwest::{Method, RequestBuilder};
 
 use crate::{PATIENCE, TestPlatform};
+
+/// A member of an organisation.
+#[derive(Debug, Clone)]
+pub struct TestMember {
+    /// Their id.
+    pub id: UserId,
+    /// A personal access token of theirs.
+    pub token: String,
+}
 
 /// An organisation.
 #[derive(Debug, Clone)]
@@ -47,6 +58,36 @@ impl TestOrg {
         let request_id: RequestId = "test".parse()?;
         let caller = Caller { token: Some(&self.token), request_id: &request_id };
         Ok(access::enter::<P>(platform.app(), caller, self.id.as_str()).await?)
+    }
+
+    /// A member with one role of their own, which holds `permissions` everywhere; with
+    /// [`Matrix::NONE`] no role at all.
+    ///
+    /// # Errors
+    /// They could not be added.
+    pub async fn member(
+        &self,
+        platform: &TestPlatform,
+        permissions: Matrix,
+    ) -> anyhow::Result<TestMember> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let app = platform.app();
+        let email = format!("member-{n}@{}.example", self.id.as_str().to_lowercase());
+        let (id, token) = setup::person(app, &email.parse()?).await?;
+        let org = self.enter(platform).await?;
+        members::add(app, &org, &id).await?;
+        if !permissions.is_empty() {
+            let wanted = NewRole {
+                name: format!("Role of {id}").parse()?,
+                description: None,
+                permissions,
+                patterns: vec![RepoPattern::parse("*")?],
+            };
+            let role = roles::create(app, &org, wanted).await?;
+            members::assign_role(app, &org, &id, &role.id).await?;
+        }
+        Ok(TestMember { id, token: token.reveal().to_owned() })
     }
 
     /// An API key of the owner that holds `permissions`.

@@ -107,6 +107,10 @@ impl Assignments {
                 self.role(role)?;
                 self.team(team)?.roles.retain(|kept| kept != role);
             }
+            Change::JoinTeam { team, person } => {
+                self.person(person)?;
+                self.team(team)?.members.push(person.clone());
+            }
         }
         Ok(())
     }

@@ -1,0 +1,303 @@
+//! Everybody against every operation. The document says what each operation needs; this takes it at
+//! its word, so an operation that is added is covered without being told, but for one thing: it needs
+//! a sample of a request that succeeds.
+
+use kici_api::Operation;
+use kici_domain::members;
+use kici_rbac::{Level, Matrix, Resource};
+use kici_testkit::{Database, TestMember, TestOrg, TestPlatform, on_both_databases};
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+
+use crate::support::{Post, Scene, json as body, problem};
+
+/// A request that succeeds: what stands in the path, and the body.
+struct Sample {
+    ids: Vec<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+struct Stage {
+    scene: Scene,
+    elsewhere: TestOrg,
+    zero: TestMember,
+    suspended: TestMember,
+}
+
+impl Stage {
+    async fn new(database: &Database) -> Self {
+        let scene = Scene::new(database).await;
+        let (platform, org) = (&scene.platform, &scene.org);
+        let elsewhere = TestOrg::create(platform, "Umbrella").await.unwrap();
+        let zero = org.member(platform, Matrix::NONE).await.unwrap();
+        let suspended = org.member(platform, everything()).await.unwrap();
+        let owner = org.enter(platform).await.unwrap();
+        members::suspend(platform.app(), &owner, &suspended.id).await.unwrap();
+        Self { scene, elsewhere, zero, suspended }
+    }
+
+    fn platform(&self) -> &TestPlatform {
+        &self.scene.platform
+    }
+
+    /// Makes with the owner's token what the request needs to be there, anew each time.
+    async fn sample(&self, id: &str, caller: &str) -> Sample {
+        let org = &self.scene.org;
+        let made = async |path: &str, body: Value, at: &str| {
+            let request = org.request(self.platform(), Method::POST, path).json(&body);
+            let made = super::support::json(request.send().await.unwrap()).await;
+            made.pointer(at).and_then(Value::as_str).unwrap().to_owned()
+        };
+        let name = format!(
+            "sample {}",
+            kici_model::entropy::uuid(&kici_model::OsEntropy::default()).unwrap()
+        );
+        let role = async || {
+            let role = json!({"name": name.clone(), "permissions": {}});
+            vec![("role", made("/roles", role, "/id").await)]
+        };
+        let (ids, body) = match id {
+            "orgs_get"
+            | "permissions_get"
+            | "roles_list"
+            | "api_keys_list"
+            | "user_get"
+            | "orchestrator_keys_list"
+            | "orchestrators_list"
+            | "sources_list"
+            | "event_log_list"
+            | "user_orgs"
+            | "personal_tokens_list"
+            | "health_get"
+            | "health_ready" => (vec![], None),
+            "orgs_rename" => (vec![], Some(json!({"displayName": "Acme"}))),
+            "permissions_explain" => (vec![], Some(json!({"resource": "runs", "level": "read"}))),
+            "roles_create" => (vec![], Some(json!({"name": name, "permissions": {}}))),
+            "roles_get" | "roles_delete" => (role().await, None),
+            "roles_update" => (role().await, Some(json!({"description": "changed"}))),
+            "roles_simulate" => {
+                let role = role().await.remove(0).1;
+                (vec![], Some(json!({"role": role, "change": {"delete": true}})))
+            }
+            "api_keys_create" => (vec![], Some(json!({"name": name, "permissions": {}}))),
+            "api_keys_revoke" => {
+                // One's own: the caller makes it, where they may.
+                let url = self.platform().url(&format!("/api/v1/orgs/{}/api-keys", org.id));
+                let own = self.platform().http().post(url).bearer_auth(caller);
+                let own = own
+                    .json(&json!({"name": name.clone(), "permissions": {}}))
+                    .send()
+                    .await
+                    .unwrap();
+                let key = match own.status().as_u16() {
+                    201 => body(own).await["key"]["id"].as_str().unwrap().to_owned(),
+                    _ => {
+                        made(
+                            "/api-keys",
+                            json!({"name": name.clone(), "permissions": {}}),
+                            "/key/id",
+                        )
+                        .await
+                    }
+                };
+                (vec![("key", key)], None)
+            }
+            "orchestrator_keys_create" | "personal_tokens_create" => {
+                (vec![], Some(json!({"name": name})))
+            }
+            "orchestrator_keys_revoke" => {
+                let key =
+                    made("/orchestrator-keys", json!({"name": name.clone()}), "/key/id").await;
+                (vec![("key", key)], None)
+            }
+            "personal_tokens_revoke" => {
+                let url = self.platform().url("/api/v1/pats");
+                let request = self.platform().http().post(url).bearer_auth(caller);
+                let own = request.json(&json!({"name": name.clone()})).send().await.unwrap();
+                let own: Value = own.json().await.unwrap();
+                let pat = own["id"].as_str().unwrap_or("key_0nothere").to_owned();
+                (vec![("pat", pat)], None)
+            }
+            other => panic!("`{other}` has no sample: add a request that succeeds"),
+        };
+        Sample { ids, body }
+    }
+
+    async fn call(&self, operation: &Operation, org: &str, token: Option<&str>) -> Response {
+        let sample = self.sample(&operation.id, token.unwrap_or_default()).await;
+        self.request(operation, &sample, org, token).send().await.unwrap()
+    }
+
+    fn request(
+        &self,
+        operation: &Operation,
+        sample: &Sample,
+        org: &str,
+        token: Option<&str>,
+    ) -> RequestBuilder {
+        let mut path = operation.path.replace("{org}", org);
+        for (name, id) in &sample.ids {
+            path = path.replace(&format!("{{{name}}}"), id);
+        }
+        assert!(!path.contains('{'), "{} lacks an id in its sample", operation.id);
+        let method: Method = operation.method.parse().unwrap();
+        let mut request = self.platform().http().request(method, self.platform().url(&path));
+        request = request.header("x-request-id", "same");
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        match &sample.body {
+            Some(body) => request.json(body),
+            None => request,
+        }
+    }
+
+    /// To a stranger the organisation is one that does not exist, to the last header.
+    async fn is_hidden(&self, operation: &Operation) {
+        let token = &self.elsewhere.token;
+        let sample = self.sample(&operation.id, token).await;
+        let mut answers = Vec::new();
+        for org in [self.scene.org.id.as_str(), "org_nothere12345"] {
+            let request = self.request(operation, &sample, org, Some(token));
+            answers.push(whole(request.send().await.unwrap()).await);
+        }
+        assert_eq!(answers[0], answers[1], "{}", operation.id);
+        assert_eq!(answers[0].0, 404, "{}", operation.id);
+        assert!(answers[0].2.contains("Organization not found"), "{}", answers[0].2);
+    }
+
+    async fn succeeds(&self, operation: &Operation, token: &str) {
+        let answer = self.call(operation, self.scene.org.id.as_str(), Some(token)).await;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        assert_eq!(status, documented_success(&operation.id), "{}: {text}", operation.id);
+    }
+
+    async fn is_refused(&self, operation: &Operation, token: &str, code: &'static str) {
+        let answer = self.call(operation, self.scene.org.id.as_str(), Some(token)).await;
+        problem(answer, 403, code).await;
+    }
+}
+
+fn everything() -> Matrix {
+    Resource::ALL.into_iter().fold(Matrix::NONE, |all, resource| all.with(resource, Level::Admin))
+}
+
+/// Status, headers and body, but for the time.
+async fn whole(response: Response) -> (u16, Vec<(String, String)>, String) {
+    let status = response.status().as_u16();
+    let headers = response.headers().iter().filter(|(name, _)| *name != "date");
+    let headers = headers.map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
+    (status, headers, response.text().await.unwrap())
+}
+
+fn documented_success(id: &str) -> u16 {
+    let document: Value = serde_json::from_str(&kici_api::document()).unwrap();
+    let operations = document["paths"].as_object().unwrap().values();
+    let found = operations
+        .flat_map(|item| item.as_object().unwrap().values())
+        .find(|operation| operation["operationId"] == id)
+        .unwrap();
+    let statuses = found["responses"].as_object().unwrap().keys();
+    statuses.into_iter().find(|status| status.starts_with('2')).unwrap().parse().unwrap()
+}
+
+/// The next level below that the resource's operations name; `none` where there is none.
+fn lower(resource: Resource, level: Level) -> Level {
+    let named = kici_api::operations();
+    let levels = named.iter().filter_map(|operation| {
+        let (other, level) = operation.required_permission.split_once(':')?;
+        (other == resource.as_str()).then(|| level.parse::<Level>().ok()).flatten()
+    });
+    levels.filter(|other| *other < level).max().unwrap_or(Level::None)
+}
+
+on_both_databases! {
+    async fn nobody_strangers_and_members_get_what_the_document_says(database: Database) {
+        let stage = Stage::new(&database).await;
+        let (platform, org) = (stage.platform(), &stage.scene.org);
+        let id = org.id.as_str();
+        let mut tried = 0;
+        for operation in kici_api::operations() {
+            let needs = operation.required_permission.clone();
+            if needs.starts_with("public: ") {
+                public(&stage, &operation).await;
+                continue;
+            }
+            let nobody = stage.call(&operation, id, None).await;
+            assert_eq!(nobody.headers()["www-authenticate"], "Bearer");
+            problem(nobody, 401, "unauthenticated").await;
+            if needs == "user" {
+                stage.succeeds(&operation, &stage.elsewhere.token).await;
+                let key = org.api_key(platform, Matrix::NONE).await.unwrap();
+                stage.is_refused(&operation, &key, "person_required").await;
+                continue;
+            }
+            stage.is_hidden(&operation).await;
+            stage.is_refused(&operation, &stage.suspended.token, "member_suspended").await;
+            match needs.split_once(':') {
+                None if needs == "member" => stage.succeeds(&operation, &stage.zero.token).await,
+                None => {
+                    assert_eq!(needs, "owner", "{}", operation.id);
+                    let all = org.member(platform, everything()).await.unwrap();
+                    stage.is_refused(&operation, &all.token, "insufficient_permission").await;
+                    stage.succeeds(&operation, &org.token).await;
+                }
+                Some((resource, level)) => {
+                    let (resource, level) = (resource.parse().unwrap(), level.parse().unwrap());
+                    stage.is_refused(&operation, &stage.zero.token, "insufficient_permission").await;
+                    let lower = everything().with(resource, lower(resource, level));
+                    for token in [
+                        org.member(platform, lower).await.unwrap().token,
+                        org.api_key(platform, lower).await.unwrap(),
+                    ] {
+                        let answer = stage.call(&operation, id, Some(&token)).await;
+                        let body = problem(answer, 403, "insufficient_permission").await;
+                        assert_eq!(body["error"], format!("Insufficient permission: {resource}.{level} needed"));
+                        assert_eq!(body["required"], json!({"resource": resource, "level": level}));
+                        assert_eq!(body["held"], lower.level(resource).as_str());
+                    }
+                    let exactly = Matrix::only(resource, level);
+                    for token in [
+                        org.member(platform, exactly).await.unwrap().token,
+                        org.api_key(platform, exactly).await.unwrap(),
+                    ] {
+                        stage.succeeds(&operation, &token).await;
+                    }
+                }
+            }
+            tried += 1;
+        }
+        assert!(tried >= 15, "the document has lost its operations");
+    }
+
+    async fn no_id_of_one_organisation_works_in_another(database: Database) {
+        let stage = Stage::new(&database).await;
+        let other = stage.elsewhere.id.as_str();
+        for operation in kici_api::operations() {
+            let sample = match operation.path.matches('{').count() {
+                2.. if operation.path.contains("/orgs/{org}") => {
+                    stage.sample(&operation.id, &stage.scene.org.token).await
+                }
+                _ => continue,
+            };
+            let request = stage.request(&operation, &sample, other, Some(&stage.elsewhere.token));
+            problem(request.send().await.unwrap(), 404, "not_found").await;
+            // It is still there for those whose it is.
+            let own = stage.request(&operation, &sample, stage.scene.org.id.as_str(), Some(&stage.scene.org.token));
+            assert!(own.send().await.unwrap().status().is_success(), "{}", operation.id);
+        }
+    }
+}
+
+/// Anybody succeeds without a token.
+async fn public(stage: &Stage, operation: &Operation) {
+    let Scene { platform, org, .. } = &stage.scene;
+    let answer = match operation.id.as_str() {
+        "webhooks_github" => Post::new("{}").to(platform, org).await,
+        // The generic twin has a test of its own, with a source of its own.
+        "webhooks_generic" => return,
+        _ => stage.call(operation, org.id.as_str(), None).await,
+    };
+    assert_eq!(answer.status().as_u16(), documented_success(&operation.id), "{}", operation.id);
+}

@@ -1,0 +1,72 @@
+//! Personal access tokens: bounded, listed without the token, gone when revoked.
+
+use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+use crate::support::{json as body, problem};
+
+async fn call(
+    platform: &TestPlatform,
+    method: Method,
+    path: &str,
+    token: &str,
+    sent: &Value,
+) -> Response {
+    let url = platform.url(&format!("/api/v1{path}"));
+    platform.http().request(method, url).bearer_auth(token).json(sent).send().await.unwrap()
+}
+
+on_both_databases! {
+    async fn a_token_made_with_a_token_never_does_more(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let make = async |token: &str, sent: Value| call(&platform, Method::POST, "/pats", token, &sent).await;
+        let scoped = json!({"name": "ci", "scopes": {"event_log": "read", "members": "read"}, "expiresInDays": 10});
+        let scoped = body(make(&org.token, scoped).await).await;
+        let token = scoped["token"].as_str().unwrap();
+        let with = TestOrg { token: token.to_owned(), ..org.clone() };
+        body(with.request(&platform, Method::GET, "/event-log").send().await.unwrap()).await;
+        let beyond = with.request(&platform, Method::GET, "/sources").send().await.unwrap();
+        problem(beyond, 403, "insufficient_permission").await;
+        // Scopes never carry ownership along.
+        let rename = with.request(&platform, Method::PATCH, "").json(&json!({"displayName": "x"}));
+        problem(rename.send().await.unwrap(), 403, "insufficient_permission").await;
+        for refused in [
+            json!({"name": "x", "scopes": {"event_log": "write"}, "expiresInDays": 5}),
+            json!({"name": "x", "expiresInDays": 5}),
+            json!({"name": "x", "scopes": {"event_log": "read"}, "expiresInDays": 11}),
+        ] {
+            problem(make(token, refused).await, 403, "escalation").await;
+        }
+        let narrower = json!({"name": "x", "scopes": {"event_log": "read"}});
+        let narrower = body(make(token, narrower).await).await;
+        assert!(narrower["expiresAt"].as_str().unwrap() <= scoped["expiresAt"].as_str().unwrap());
+        let agent = json!({"name": "bot", "kind": "agent", "agentLabel": "coder"});
+        let agent = body(make(&org.token, agent).await).await;
+        let user_kind = make(agent["token"].as_str().unwrap(), json!({"name": "x"})).await;
+        problem(user_kind, 403, "escalation").await;
+        for odd in [json!({"name": "x", "kind": "robot"}), json!({"name": "x", "kind": "agent"}), json!({"name": "x", "expiresInDays": 0})] {
+            problem(make(&org.token, odd).await, 422, "invalid_fields").await;
+        }
+    }
+
+    async fn a_revoked_token_is_refused_from_the_next_request_on(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let other = TestOrg::create(&platform, "Umbrella").await.unwrap();
+        let made = body(call(&platform, Method::POST, "/pats", &org.token, &json!({"name": "laptop"})).await).await;
+        let (token, path) = (made["token"].as_str().unwrap(), format!("/pats/{}", made["id"].as_str().unwrap()));
+        let listed = call(&platform, Method::GET, "/pats", token, &Value::Null).await.text().await.unwrap();
+        assert!(listed.contains("laptop") && !listed.contains(token));
+        let strangers = call(&platform, Method::DELETE, &path, &other.token, &Value::Null).await;
+        problem(strangers, 404, "not_found").await;
+        assert_eq!(call(&platform, Method::DELETE, &path, token, &Value::Null).await.status(), 204);
+        problem(call(&platform, Method::GET, "/user", token, &Value::Null).await, 401, "invalid_token").await;
+        let me = body(call(&platform, Method::GET, "/user", &org.token, &Value::Null).await).await;
+        assert_eq!(me["id"], org.owner.as_str());
+        let orgs = body(call(&platform, Method::GET, "/user/orgs", &org.token, &Value::Null).await).await;
+        let own = json!({"id": org.id.as_str(), "displayName": "Acme", "isOwner": true, "role": "Owner"});
+        assert_eq!(orgs, json!({"orgs": [own]}));
+    }
+}

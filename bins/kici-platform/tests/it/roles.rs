@@ -1,0 +1,150 @@
+//! Roles: made, changed by one tab at a time, never beyond what the caller has, tried beforehand.
+
+use kici_rbac::{Level, Matrix, Resource};
+use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{json as body, problem};
+
+struct Stage {
+    platform: TestPlatform,
+    org: TestOrg,
+}
+
+impl Stage {
+    async fn new(database: &Database) -> Self {
+        let platform = TestPlatform::start(database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        Self { platform, org }
+    }
+
+    async fn send(&self, method: Method, path: &str, sent: Value) -> reqwest::Response {
+        self.org.request(&self.platform, method, path).json(&sent).send().await.unwrap()
+    }
+
+    async fn role(&self, sent: Value) -> String {
+        let made = body(self.send(Method::POST, "/roles", sent).await).await;
+        made["id"].as_str().unwrap().to_owned()
+    }
+}
+
+on_both_databases! {
+    async fn two_tabs_can_not_overwrite_each_other_unseen(database: Database) {
+        let stage = Stage::new(&database).await;
+        let id = stage.role(json!({"name": "Deployer", "permissions": {"runs": "write"}})).await;
+        let path = format!("/roles/{id}");
+        let seen = stage.org.request(&stage.platform, Method::GET, &path).send().await.unwrap();
+        let etag = seen.headers()["etag"].to_str().unwrap().to_owned();
+        let role = body(seen).await;
+        assert_eq!(role["repoPatterns"], json!(["*"]));
+        assert_eq!(role["permissions"].as_object().unwrap().len(), 16);
+        let change = async |etag: &str, sent: Value| {
+            let request = stage.org.request(&stage.platform, Method::PATCH, &path);
+            request.header("if-match", etag).json(&sent).send().await.unwrap()
+        };
+        let first = change(&etag, json!({"description": "first", "repoPatterns": ["acme/*"]})).await;
+        let fresh = first.headers()["etag"].to_str().unwrap().to_owned();
+        let changed = body(first).await;
+        assert_eq!(changed["description"], "first");
+        assert_eq!(changed["permissions"]["runs"], "write");
+        problem(change(&etag, json!({"description": "second"})).await, 412, "stale").await;
+        let cleared = body(change(&fresh, json!({"description": null})).await).await;
+        assert_eq!(cleared["description"], Value::Null);
+        let stale = stage.org.request(&stage.platform, Method::DELETE, &path).header("if-match", &etag);
+        problem(stale.send().await.unwrap(), 412, "stale").await;
+        let deleted = stage.org.request(&stage.platform, Method::DELETE, &path).send().await.unwrap();
+        assert_eq!(body(deleted).await, json!({"members": 0, "teams": 0}));
+        let gone = stage.org.request(&stage.platform, Method::GET, &path).send().await.unwrap();
+        problem(gone, 404, "not_found").await;
+    }
+
+    async fn every_mistake_in_a_role_is_told_at_once(database: Database) {
+        let stage = Stage::new(&database).await;
+        let sent = json!({
+            "name": "x".repeat(101),
+            "permissions": {"rnus": "read", "runs": "wirte", "secrets": 1},
+            "repoPatterns": ["ok/*", "acme/[!a]", 7],
+            "repoPattern": "*",
+        });
+        let refused = problem(stage.send(Method::POST, "/roles", sent).await, 422, "invalid_fields").await;
+        let fields = refused["fields"].as_array().unwrap();
+        let mut paths: Vec<_> = fields.iter().map(|field| field["path"].as_str().unwrap()).collect();
+        paths.sort_unstable();
+        assert_eq!(paths, [
+            "name", "permissions.rnus", "permissions.runs", "permissions.secrets", "repoPattern",
+            "repoPatterns[1]", "repoPatterns[2]",
+        ], "{refused}");
+        let class = fields.iter().find(|field| field["path"] == "repoPatterns[1]").unwrap();
+        assert_eq!(class["position"], 6, "{class}");
+        for empty in [json!([]), json!("*"), json!(vec!["*"; 101])] {
+            let sent = json!({"name": "x", "permissions": {}, "repoPatterns": empty});
+            let refused = problem(stage.send(Method::POST, "/roles", sent).await, 422, "invalid_fields").await;
+            assert_eq!(refused["fields"][0]["path"], "repoPatterns");
+        }
+        stage.role(json!({"name": "Deployer", "permissions": {}})).await;
+        let taken = stage.send(Method::POST, "/roles", json!({"name": " dEPLOYER ", "permissions": {}})).await;
+        problem(taken, 409, "name_taken").await;
+    }
+
+    async fn nobody_gives_what_they_do_not_have(database: Database) {
+        let stage = Stage::new(&database).await;
+        let Stage { platform, org } = &stage;
+        let held = Matrix::only(Resource::Members, Level::Admin).with(Resource::Runs, Level::Read);
+        let deputy = org.member(platform, held).await.unwrap();
+        let as_deputy = TestOrg { token: deputy.token, ..org.clone() };
+        let roles = body(org.request(platform, Method::GET, "/roles").send().await.unwrap()).await;
+        let role = |name: &str| {
+            let all = roles["roles"].as_array().unwrap();
+            all.iter().find(|role| role["name"].as_str().unwrap().starts_with(name)).unwrap()["id"].clone()
+        };
+        let own = format!("/roles/{}", role("Role of").as_str().unwrap());
+        let change = async |permissions: Value| {
+            let request = as_deputy.request(platform, Method::PATCH, &own);
+            request.json(&json!({"permissions": permissions})).send().await.unwrap()
+        };
+        let refused = problem(change(json!({"members": "admin", "runs": "write"})).await, 403, "escalation").await;
+        assert_eq!(refused["error"], "You can't give `runs: write`, you have `runs: read` yourself");
+        body(change(json!({"members": "admin"})).await).await;
+        let owner = format!("/roles/{}", role("Owner").as_str().unwrap());
+        let edit = org.request(platform, Method::PATCH, &owner).json(&json!({"name": "Boss"}));
+        problem(edit.send().await.unwrap(), 409, "built_in_role").await;
+        let delete = org.request(platform, Method::DELETE, &owner).send().await.unwrap();
+        problem(delete, 409, "built_in_role").await;
+        let key = json!({"name": "x", "permissions": {"billing": "read"}});
+        let bounded = org.member(platform, Matrix::only(Resource::ApiKeys, Level::Write)).await.unwrap();
+        let as_bounded = TestOrg { token: bounded.token, ..org.clone() };
+        let made = as_bounded.request(platform, Method::POST, "/api-keys").json(&key).send().await.unwrap();
+        problem(made, 403, "escalation").await;
+    }
+
+    async fn a_change_can_be_tried_and_a_permission_explained(database: Database) {
+        let stage = Stage::new(&database).await;
+        let Stage { platform, org } = &stage;
+        let member = org.member(platform, Matrix::only(Resource::Runs, Level::Read)).await.unwrap();
+        let id = stage.role(json!({"name": "Deployer", "permissions": {"runs": "write"}, "repoPatterns": ["acme/web"]})).await;
+        let tried = stage.send(Method::POST, "/roles/simulate", json!({"role": id, "change": {"assign": member.id.as_str()}})).await;
+        let tried = body(tried).await;
+        assert_eq!(tried["people"][0]["user"], member.id.as_str());
+        assert_eq!(tried["people"][0]["gains"], json!({"runs": ["read", "write"]}));
+        assert_eq!(tried["refused"], Value::Null);
+        let odd = stage.send(Method::POST, "/roles/simulate", json!({"role": id, "change": {"delete": true, "assign": member.id.as_str()}})).await;
+        problem(odd, 422, "invalid_fields").await;
+        let nobody = stage.send(Method::POST, "/roles/simulate", json!({"role": id, "change": {"assign": "usr_0nobody"}})).await;
+        problem(nobody, 422, "not_there").await;
+        let ask = json!({"user": member.id.as_str(), "resource": "runs", "level": "write", "repo": "acme/web"});
+        let answer = body(stage.send(Method::POST, "/permissions/explain", ask).await).await;
+        assert_eq!((&answer["allowed"], &answer["held"]), (&json!(false), &json!("read")));
+        let remedies: Vec<_> = answer["wouldGrant"].as_array().unwrap().iter().map(|r| r["role"].clone()).collect();
+        assert!(remedies.contains(&json!("Deployer")) && remedies.contains(&json!("Owner")), "{answer}");
+        let as_member = TestOrg { token: member.token, ..org.clone() };
+        let own = as_member.request(platform, Method::POST, "/permissions/explain")
+            .json(&json!({"resource": "runs", "level": "read"})).send().await.unwrap();
+        let own = body(own).await;
+        assert_eq!((&own["allowed"], &own["wouldGrant"]), (&json!(true), &json!([])));
+        assert_eq!(own["grantedBy"][0]["via"], json!({"team": null}));
+        let others = as_member.request(platform, Method::POST, "/permissions/explain")
+            .json(&json!({"user": org.owner.as_str(), "resource": "runs", "level": "read"})).send().await.unwrap();
+        problem(others, 403, "insufficient_permission").await;
+    }
+}

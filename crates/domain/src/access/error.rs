@@ -1,0 +1,83 @@
+//! Why somebody was turned away.
+
+use kici_model::{TextError, Timestamp, UserId};
+use kici_rbac::Denied;
+use kici_store::StoreError;
+
+use crate::{Fault, Kind, Trouble};
+
+/// Why somebody was turned away. The order is that of the checks.
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// They presented nothing.
+    #[error("Send a token in the header `Authorization: Bearer …`")]
+    NoToken,
+    /// What they presented is no token of ours.
+    #[error("This is not a valid token: {0}")]
+    Malformed(TextError),
+    /// It is one, but it opens nothing, or nothing any more.
+    #[error("This token is unknown, expired or revoked")]
+    Unknown,
+    /// It opens something else.
+    #[error("{0}")]
+    WrongKind(&'static str),
+    /// It is no person's.
+    #[error("Only a person can do this: use a personal access token (`kici_pat_`)")]
+    PersonRequired,
+    /// There is no such organisation, or they are not in it: they can't tell which.
+    #[error("Organization not found")]
+    Hidden,
+    /// Somebody whom the caller asks about is not in the organisation.
+    #[error("This organization has no member `{0}`")]
+    NoMember(UserId),
+    /// The operator has closed the organisation.
+    #[error("This organization is disabled")]
+    Disabled {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Their membership is suspended.
+    #[error("Your membership in this organization is suspended")]
+    Suspended,
+    /// They lack the permission.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// They could not be checked.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl From<StoreError> for EnterError {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl Fault for EnterError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoToken | Self::Malformed(_) | Self::Unknown | Self::WrongKind(_) => {
+                Kind::Unauthenticated
+            }
+            Self::Hidden | Self::NoMember(_) => Kind::Missing,
+            Self::PersonRequired | Self::Disabled { .. } | Self::Suspended | Self::Denied(_) => {
+                Kind::Denied
+            }
+            Self::Trouble(trouble) => trouble.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoToken => "unauthenticated",
+            Self::Malformed(_) | Self::Unknown => "invalid_token",
+            Self::WrongKind(_) => "wrong_kind_of_token",
+            Self::PersonRequired => "person_required",
+            Self::Hidden | Self::NoMember(_) => "not_found",
+            Self::Disabled { .. } => "org_disabled",
+            Self::Suspended => "member_suspended",
+            Self::Denied(_) => "insufficient_permission",
+            Self::Trouble(trouble) => trouble.code(),
+        }
+    }
+}
