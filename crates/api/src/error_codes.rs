@@ -56,7 +56,11 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("timeout", 408, "The body did not arrive in time."),
     ("too_large", 413, "The body is larger than it may be."),
     ("unauthenticated", 401, "No token was sent."),
-    ("unavailable", 503, "Too much at once, or no database; try again after `Retry-After` seconds."),
+    (
+        "unavailable",
+        503,
+        "Too much at once, or no database; try again after `Retry-After` seconds.",
+    ),
     ("unknown_source", 404, "The organization, or its webhook source, does not exist."),
     ("unsupported_media_type", 415, "Only `application/json` is read here."),
     ("wrong_host", 421, "A server for one machine was addressed under another name."),

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use kici_domain::{App, event_log};
-use kici_model::Timestamp;
 use kici_model::delivery::Attempt;
-use kici_model::event_log::Event;
+use kici_model::event_log::{Event, EventFilter, EventStatus};
 use kici_model::page::Limit;
+use kici_model::text::DeliveryId;
+use kici_model::{RoutingKey, Timestamp};
 use kici_rbac::perm;
 use poem::web::Data;
-use poem_openapi::param::Query;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use crate::org::Org;
 use crate::problem::{ApiError, FieldError};
 use crate::routes::Tag;
+use crate::text::Txt;
 
 /// One delivery.
 #[derive(Debug, Object)]
@@ -73,6 +75,13 @@ pub(crate) struct EventLogPage {
     next_cursor: Option<String>,
 }
 
+/// All deliveries with one id.
+#[derive(Debug, Object)]
+pub(crate) struct EventLogDeliveries {
+    /// Newest first.
+    items: Vec<EventLogItem>,
+}
+
 pub(crate) struct EventLog;
 
 #[OpenApi(prefix_path = "/orgs/:org")]
@@ -84,24 +93,67 @@ impl EventLog {
         operation_id = "event_log_list",
         tag = "Tag::EventLog"
     )]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(
         &self,
         org: Org<perm::EventLogRead>,
         app: Data<&Arc<App>>,
         /// How many at most: 1 to 200, 50 if left out.
         limit: Query<Option<u64>>,
-        /// The `nextCursor` of the page before.
+        /// The `nextCursor` of the page before, asked for with the same filters.
         cursor: Query<Option<String>>,
+        /// Only those of this source.
+        #[oai(name = "routingKey")]
+        routing_key: Query<Option<Txt<RoutingKey>>>,
+        /// Only those of this event, in the provider's words.
+        event: Query<Option<String>>,
+        /// Only those that this became of.
+        status: Query<Option<Txt<EventStatus>>>,
+        /// Only those whose id has this part.
+        #[oai(name = "deliveryId")]
+        delivery_id: Query<Option<String>>,
+        /// Only those received at this time or later: `2026-01-31T13:45:00Z`.
+        #[oai(name = "fromTimestamp")]
+        from: Query<Option<Txt<Timestamp>>>,
+        /// Only those received before this time.
+        #[oai(name = "toTimestamp")]
+        to: Query<Option<Txt<Timestamp>>>,
     ) -> Result<Json<EventLogPage>, ApiError> {
         let limit = match limit.0 {
             None => Limit::DEFAULT,
             Some(limit) => Limit::new(limit).ok_or_else(|| out_of_range(limit))?,
         };
-        let page = event_log::list(&app, &org, limit, cursor.0.as_deref()).await?;
+        let plain = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let filter = EventFilter {
+            routing_key: routing_key.0.map(|key| key.0),
+            event: plain(event.0),
+            status: status.0.map(|status| status.0),
+            delivery_id: plain(delivery_id.0),
+            from: from.0.map(|from| from.0),
+            to: to.0.map(|to| to.0),
+        };
+        let page = event_log::list(&app, &org, &filter, limit, cursor.0.as_deref()).await?;
         Ok(Json(EventLogPage {
             items: page.items.into_iter().map(EventLogItem::from).collect(),
             next_cursor: page.next,
         }))
+    }
+
+    /// Every delivery with this id, newest first: more than one when a sender has repeated it.
+    #[oai(
+        path = "/event-log/:delivery",
+        method = "get",
+        operation_id = "event_log_get",
+        tag = "Tag::EventLog"
+    )]
+    async fn get(
+        &self,
+        org: Org<perm::EventLogRead>,
+        delivery: Path<Txt<DeliveryId>>,
+        app: Data<&Arc<App>>,
+    ) -> Result<Json<EventLogDeliveries>, ApiError> {
+        let found = event_log::get(&app, &org, &delivery.0.0).await?;
+        Ok(Json(EventLogDeliveries { items: found.into_iter().map(EventLogItem::from).collect() }))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Reading the event log.
 
-use kici_model::event_log::Event;
+use kici_model::event_log::{Event, EventFilter};
 use kici_model::page::{Limit, Page};
+use kici_model::text::DeliveryId;
 use kici_rbac::perm;
 
 use crate::{App, Fault, Kind, Org, Trouble};
@@ -14,6 +15,9 @@ pub enum EventLogError {
     /// The cursor was not made by this server for this list.
     #[error("`cursor` is not one that this list gave out; leave it out to begin with the newest")]
     Cursor,
+    /// There is no such delivery.
+    #[error("This organization has had no delivery with this id")]
+    Missing,
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -23,6 +27,7 @@ impl Fault for EventLogError {
     fn kind(&self) -> Kind {
         match self {
             Self::Cursor => Kind::Malformed,
+            Self::Missing => Kind::Missing,
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -30,6 +35,7 @@ impl Fault for EventLogError {
     fn code(&self) -> &'static str {
         match self {
             Self::Cursor => "invalid_cursor",
+            Self::Missing => "not_found",
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -42,12 +48,30 @@ impl Fault for EventLogError {
 pub async fn list(
     app: &App,
     org: &Org<perm::EventLogRead>,
+    filter: &EventFilter,
     limit: Limit,
     cursor: Option<&str>,
 ) -> Result<Page<Event, String>, EventLogError> {
     let read = |cursor| app.cursors.decode(org.id(), LIST, cursor).ok_or(EventLogError::Cursor);
     let after = cursor.map(read).transpose()?;
-    let page = app.store.events(org.grant(), after.as_ref(), limit).await.map_err(Trouble::from)?;
+    let page = app
+        .store
+        .events(org.grant(), filter, after.as_ref(), limit)
+        .await
+        .map_err(Trouble::from)?;
     let next = page.next.map(|position| app.cursors.encode(org.id(), LIST, &position));
     Ok(Page { items: page.items, next })
+}
+
+/// The deliveries with this id, newest first: more than one when a sender has repeated it.
+///
+/// # Errors
+/// There is none, or the database fails.
+pub async fn get(
+    app: &App,
+    org: &Org<perm::EventLogRead>,
+    id: &DeliveryId,
+) -> Result<Vec<Event>, EventLogError> {
+    let found = app.store.events_of_delivery(org.grant(), id).await.map_err(Trouble::from)?;
+    if found.is_empty() { Err(EventLogError::Missing) } else { Ok(found) }
 }

@@ -43,6 +43,23 @@ pub struct Event {
     pub received_at: Timestamp,
 }
 
+/// Which deliveries a list is limited to; what is `None` limits nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Those of this source.
+    pub routing_key: Option<RoutingKey>,
+    /// Those of this event, in the provider's words.
+    pub event: Option<String>,
+    /// Those that this became of.
+    pub status: Option<EventStatus>,
+    /// Those whose id has this part, in the same case.
+    pub delivery_id: Option<String>,
+    /// Those received at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Those received before this moment.
+    pub to: Option<Timestamp>,
+}
+
 words! {
     /// What became of a delivery.
     EventStatus, "a delivery status" {

@@ -1,9 +1,11 @@
 //! The event log: one insert for each delivery, pages from the newest back.
 
-use kici_model::event_log::Event;
+use kici_model::event_log::{Event, EventFilter};
 use kici_model::page::{Limit, Page, Position};
+use kici_model::text::DeliveryId;
 use kici_model::{OrgId, Timestamp};
 use kici_rbac::{Granted, perm};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
     QueryOrder, QuerySelect,
@@ -15,6 +17,26 @@ use crate::{RecordTx, Store, StoreError};
 const TABLE: &str = "event_log";
 
 impl Store {
+    /// The deliveries with this id, newest first: more than one when a sender has repeated it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn events_of_delivery(
+        &self,
+        grant: &Granted<perm::EventLogRead, OrgId>,
+        id: &DeliveryId,
+    ) -> Result<Vec<Event>, StoreError> {
+        let rows = row::Entity::find()
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(row::Column::DeliveryId.eq(id.as_str()))
+            .order_by_desc(row::Column::ReceivedAt)
+            .order_by_desc(row::Column::Id)
+            .limit(Limit::MAX)
+            .all(&self.read)
+            .await?;
+        rows.into_iter().map(event).collect()
+    }
+
     /// A page of the event log, newest first, beginning behind `after`.
     ///
     /// # Errors
@@ -22,11 +44,13 @@ impl Store {
     pub async fn events(
         &self,
         grant: &Granted<perm::EventLogRead, OrgId>,
+        filter: &EventFilter,
         after: Option<&Position>,
         limit: Limit,
     ) -> Result<Page<Event, Position>, StoreError> {
         let mut query = row::Entity::find()
             .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(condition(filter))
             .order_by_desc(row::Column::ReceivedAt)
             .order_by_desc(row::Column::Id)
             .limit(limit.get() + 1);
@@ -80,6 +104,24 @@ impl RecordTx {
         row.insert(&self.tx).await?;
         Ok(())
     }
+}
+
+fn condition(filter: &EventFilter) -> Condition {
+    let EventFilter { routing_key, event, status, delivery_id, from, to } = filter;
+    Condition::all()
+        .add_option(routing_key.as_ref().map(|key| row::Column::RoutingKey.eq(key.to_string())))
+        .add_option(event.as_ref().map(|event| row::Column::Event.eq(event)))
+        .add_option(status.map(|status| row::Column::Status.eq(status.as_str())))
+        .add_option(delivery_id.as_ref().map(|part| has_part(part)))
+        .add_option(from.map(|from| row::Column::ReceivedAt.gte(from.to_utc())))
+        .add_option(to.map(|to| row::Column::ReceivedAt.lt(to.to_utc())))
+}
+
+/// Not `LIKE`, which reads `%` and `_` as more than themselves, and on SQLite has no case.
+fn has_part(part: &str) -> SimpleExpr {
+    let id = || Expr::col(row::Column::DeliveryId);
+    let without = Func::cust("REPLACE").args([id(), Expr::val(part), Expr::val("")]);
+    SimpleExpr::from(without).ne(id())
 }
 
 fn event(row: row::Model) -> Result<Event, StoreError> {

@@ -92,6 +92,24 @@ fn both_lines_work_as_often_as_they_are_pasted_and_a_second_start_finds_its_data
 }
 
 #[test]
+fn a_killed_server_has_kept_everything_that_it_answered() {
+    let folder = folder("killed");
+    let dev = Dev::start(&folder, &[]);
+    for _ in 0..3 {
+        assert_eq!(dev.paste(0, "", "").0, 200);
+    }
+    let org = dev.word("organization");
+    // Dropping it is `kill -9`.
+    drop(dev);
+    let again = Dev::start(&folder, &[]);
+    assert_eq!(again.word("organization"), org);
+    assert_eq!(again.paste(1, "", "").1["items"].as_array().unwrap().len(), 3);
+    assert_eq!(again.paste(0, "", "").0, 200);
+    again.stop();
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn an_ephemeral_start_leaves_nothing_behind() {
     let folder = folder("ephemeral");
     let dev = Dev::start(&folder, &["--ephemeral"]);

@@ -72,6 +72,12 @@ impl Stage {
             | "health_ready" => (vec![], None),
             "orgs_rename" => (vec![], Some(json!({"displayName": "Acme"}))),
             "permissions_explain" => (vec![], Some(json!({"resource": "runs", "level": "read"}))),
+            "event_log_get" => {
+                let post = Post::new("{}");
+                let delivery = post.id.clone();
+                post.to(self.platform(), org).await;
+                (vec![("delivery", delivery)], None)
+            }
             "roles_create" => (vec![], Some(json!({"name": name, "permissions": {}}))),
             "roles_get" | "roles_delete" => (role().await, None),
             "roles_update" => (role().await, Some(json!({"description": "changed"}))),
