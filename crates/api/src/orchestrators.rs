@@ -22,6 +22,8 @@ pub(crate) struct Orchestrator {
     routing_keys: Vec<String>,
     /// Its version.
     orch_version: Option<String>,
+    /// The requests that it can answer; `null` where it has not said.
+    supported_dashboard_requests: Option<Vec<String>>,
 }
 
 /// All connected clusters.
@@ -53,6 +55,7 @@ impl Orchestrators {
                 cluster_name: found.cluster_name,
                 routing_keys: found.routing_keys.iter().map(ToString::to_string).collect(),
                 orch_version: found.version,
+                supported_dashboard_requests: found.supported_requests,
             })
             .collect();
         Ok(Json(OrchestratorList { orchestrators }))

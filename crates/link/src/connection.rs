@@ -32,6 +32,7 @@ pub(crate) struct About {
     pub(crate) cluster_name: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) serves: BTreeSet<RoutingKey>,
+    pub(crate) supported_requests: Option<Vec<String>>,
 }
 
 /// How an offer ended.

@@ -161,9 +161,12 @@ impl Relay for Hub {
                     cluster_name: about.cluster_name,
                     routing_keys: Vec::new(),
                     version: None,
+                    supported_requests: None,
                 });
             cluster.routing_keys.extend(about.serves);
             cluster.version = about.version.or(cluster.version.take());
+            cluster.supported_requests =
+                about.supported_requests.or(cluster.supported_requests.take());
         }
         clusters
             .into_values()

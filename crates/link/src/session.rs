@@ -6,9 +6,9 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use kici_domain::{App, EnterError, Link, Trouble, access, orchestrator_keys, orgs, sources};
 use kici_model::RoutingKey;
 use kici_wire::{
-    AuthFailure, AuthRequest, AuthSuccess, CloseCode, FromOrchestrator, MAX_MESSAGE_ID,
-    PROTOCOL_VERSION, Rejected, SourceDeregister, SourceDeregisterAck, SourceRegister,
-    SourceRegisterAck, ToOrchestrator, shorten,
+    AuthFailure, AuthRequest, AuthSuccess, Capabilities, CloseCode, FromOrchestrator,
+    MAX_MESSAGE_ID, PROTOCOL_VERSION, Rejected, SourceDeregister, SourceDeregisterAck,
+    SourceRegister, SourceRegisterAck, ToOrchestrator, shorten,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -95,6 +95,8 @@ where
         .map_err(|error| refused(Trouble::from(error).into()))?
         .ok_or_else(|| Refusal::new(CloseCode::GoingAway, "the server is shutting down"))?;
     // Asked again now that a revocation would find the connection: none can fall in between.
+    connection.about().supported_requests =
+        request.capabilities.as_ref().and_then(Capabilities::supported_requests);
     match welcome(app, &request.token, &link, &connection).await {
         Ok(()) => Ok((link, connection)),
         Err(error) => {
@@ -276,7 +278,12 @@ async fn take(
             }
             Ok(())
         }
-        FromOrchestrator::CapabilitiesUpdate(_) | FromOrchestrator::AuthRequest(_) => Ok(()),
+        // Each update replaces what was known, as a whole (protocol §2.4).
+        FromOrchestrator::CapabilitiesUpdate(capabilities) => {
+            connection.about().supported_requests = capabilities.supported_requests();
+            Ok(())
+        }
+        FromOrchestrator::AuthRequest(_) => Ok(()),
     }
 }
 

@@ -11,4 +11,6 @@ pub struct Orchestrator {
     pub routing_keys: Vec<RoutingKey>,
     /// Its version, as it says.
     pub version: Option<String>,
+    /// The requests that it can answer, at most 500; `None` where it has not said.
+    pub supported_requests: Option<Vec<String>>,
 }

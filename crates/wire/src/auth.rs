@@ -31,6 +31,17 @@ impl std::fmt::Debug for AuthRequest {
 #[serde(transparent)]
 pub struct Capabilities(pub Map<String, Value>);
 
+impl Capabilities {
+    /// The request types that the orchestrator can answer, at most 500 of them and each cut at 100
+    /// characters; `None` where it does not say.
+    #[must_use]
+    pub fn supported_requests(&self) -> Option<Vec<String>> {
+        let listed = self.0.get("supportedDashboardRequests")?.as_array()?;
+        let words = listed.iter().filter_map(Value::as_str).take(500);
+        Some(words.map(|word| crate::shorten(word, 100)).collect())
+    }
+}
+
 /// The token opens the link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -245,3 +245,79 @@ async fn an_idle_link_hears_from_the_server() {
     let mut raw = Raw::serving(&platform, &org).await;
     assert!(matches!(raw.message().await, Message::Ping(_)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn capabilities_are_kept_and_each_update_replaces_them() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, org) = platform(&database, Limits::default()).await;
+    let mut raw = Raw::serving(&platform, &org).await;
+    for (sent, kept) in [
+        (json!({"orchRole": "coordinator", "later": [1]}), json!(null)),
+        (
+            json!({"supportedDashboardRequests": ["dashboard.runs.list", 7]}),
+            json!(["dashboard.runs.list"]),
+        ),
+        (json!({}), json!(null)),
+    ] {
+        raw.send(json!({"type": "orch.capabilities.update", "capabilities": sent})).await;
+        // Frames are taken in order: once this is answered, the one before was taken.
+        raw.send(json!({"type": "source.deregister", "messageId": "m", "routingKeys": []})).await;
+        raw.next().await;
+        let listed = org.request(&platform, Method::GET, "/orchestrators").send().await.unwrap();
+        assert_eq!(body(listed).await["orchestrators"][0]["supportedDashboardRequests"], kept);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_over_the_limit_closes_the_link() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, org) = platform(&database, Limits::default()).await;
+    let mut raw = Raw::serving(&platform, &org).await;
+    let frame = Message::text(format!("\"{}\"", "x".repeat(27_000_000)));
+    // The server may have closed before the last byte was sent.
+    drop(raw.0.send(frame).await);
+    for _ in 0..100 {
+        let listed = org.request(&platform, Method::GET, "/orchestrators").send().await.unwrap();
+        if body(listed).await["orchestrators"] == json!([]) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the link is still there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_on_one_link_does_not_slow_another_organizations_relay() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, org) = platform(&database, Limits::default()).await;
+    let mut flooding = Raw::serving(&platform, &org).await;
+    let other = TestOrg::create(&platform, "Umbrella").await.unwrap();
+    let collected = Arc::new(Collect::default());
+    let _quiet = other.orchestrator(&platform, [app_source()], collected).await.unwrap();
+    let flood = async {
+        let frame = json!({"type": "orch.metrics", "padding": "x".repeat(200)}).to_string();
+        for _ in 0..30_000 {
+            flooding.0.feed(Message::text(frame.clone())).await.unwrap();
+        }
+        flooding.0.flush().await.unwrap();
+    };
+    let relay = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..50 {
+            let begun = std::time::Instant::now();
+            body(Post::new("{}").to(&platform, &other).await).await;
+            slowest = slowest.max(begun.elapsed());
+        }
+        slowest
+    };
+    let ((), slowest) = tokio::join!(flood, relay);
+    println!("30,000 frames beside 50 deliveries, the slowest in {} ms", slowest.as_millis());
+    // The protocol's own bound for one offer; a link that blocks others would run into it.
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+    let listed = org.request(&platform, Method::GET, "/orchestrators").send().await.unwrap();
+    assert_eq!(
+        body(listed).await["orchestrators"].as_array().unwrap().len(),
+        1,
+        "it was not closed"
+    );
+}
