@@ -20,18 +20,18 @@ const SCHEME: &str = "bearer";
 pub(crate) struct Knock<'a> {
     pub(crate) app: &'a App,
     token: Option<&'a str>,
-    request_id: RequestId,
+    request_id: &'a RequestId,
 }
 
 impl<'a> Knock<'a> {
     pub(crate) fn of(request: &'a Request) -> Result<Self> {
         let app =
             request.data::<Arc<App>>().ok_or_else(|| ApiError::bug("routes without an app"))?;
-        Ok(Self { app, token: token(request), request_id: request_id::of(request) })
+        Ok(Self { app, token: token(request), request_id: request_id::of(request)? })
     }
 
     pub(crate) fn caller(&self) -> Caller<'_> {
-        Caller { token: self.token, request_id: &self.request_id }
+        Caller { token: self.token, request_id: self.request_id }
     }
 }
 

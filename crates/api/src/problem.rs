@@ -228,7 +228,7 @@ impl ApiResponse for ApiError {
 
 /// Gives every failure the one body, those of the framework too.
 pub(crate) async fn answer<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
-    let id = request_id::of(&request);
+    let id = request_id::of(&request)?.clone();
     let request_line = (request.method().clone(), request.uri().path().to_owned());
     let mut response = match next.call(request).await {
         Ok(response) => response.into_response(),

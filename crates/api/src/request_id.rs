@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use kici_model::text::RequestId;
-use kici_model::{Entropy, OsEntropy};
+use kici_model::{OsEntropy, TextError};
 use poem::http::HeaderValue;
 use poem::{Endpoint, IntoResponse, Request, Response, Result};
 use tracing::Instrument;
+
+use crate::problem::ApiError;
 
 const HEADER: &str = "x-request-id";
 
 /// Gives the request its id and logs it, with what became of it, in one line.
 pub(crate) async fn assign<E: Endpoint>(next: Arc<E>, mut request: Request) -> Result<Response> {
-    let id = given(&request).unwrap_or_else(drawn);
+    let id = given(&request).map_or_else(drawn, Ok)?;
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", id = %id);
     request.extensions_mut().insert(id.clone());
@@ -38,19 +40,14 @@ fn given(request: &Request) -> Option<RequestId> {
     request.header(HEADER)?.parse().ok()
 }
 
-/// Without randomness nothing can be made anyway, but a health check should still be answered.
-fn drawn() -> RequestId {
-    let entropy: &dyn Entropy = &OsEntropy::default();
-    let id = kici_model::entropy::uuid(entropy).unwrap_or_else(|_| "no-entropy".to_owned());
-    id.parse().unwrap_or_else(|_| unreachable_id())
-}
-
-#[expect(clippy::unwrap_used, reason = "a constant that the parser takes, as its test says")]
-fn unreachable_id() -> RequestId {
-    "request".parse().unwrap()
+fn drawn() -> Result<RequestId> {
+    let drawn = kici_model::entropy::uuid(&OsEntropy::default()).map_err(|e| e.to_string());
+    let id = drawn.and_then(|id| id.parse().map_err(|error: TextError| error.to_string()));
+    Ok(id.map_err(|error| ApiError::bug(&error))?)
 }
 
 /// The id that [`assign`] gave to a request.
-pub(crate) fn of(request: &Request) -> RequestId {
-    request.extensions().get().cloned().unwrap_or_else(drawn)
+pub(crate) fn of(request: &Request) -> Result<&RequestId> {
+    let id = request.extensions().get();
+    Ok(id.ok_or_else(|| ApiError::bug("a request without an id"))?)
 }

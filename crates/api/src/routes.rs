@@ -9,7 +9,7 @@ use kici_link::Hub;
 use poem::http::Uri;
 use poem::web::Html;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, get, handler};
-use poem_openapi::{OpenApiService, Tags};
+use poem_openapi::{OpenApi, OpenApiService, Tags};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio_util::task::TaskTracker;
 
@@ -110,26 +110,11 @@ pub(crate) enum Tag {
     Health,
 }
 
-/// The operations under `/api/v1`.
-pub(crate) type Api = (
-    Users,
-    PersonalTokens,
-    Orgs,
-    Permissions,
-    Roles,
-    ApiKeys,
-    OrchestratorKeys,
-    Orchestrators,
-    Sources,
-    EventLog,
-);
-/// The operations at the root.
-pub(crate) type Root = (Webhooks, Health);
-
 pub(crate) const TITLE: &str = "KiCI Platform";
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(crate) fn api() -> OpenApiService<Api, ()> {
+/// The operations under `/api/v1`.
+pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
     let all = (
         Users,
         PersonalTokens,
@@ -145,7 +130,8 @@ pub(crate) fn api() -> OpenApiService<Api, ()> {
     OpenApiService::new(all, TITLE, VERSION).url_prefix("/api/v1")
 }
 
-pub(crate) fn root() -> OpenApiService<Root, ()> {
+/// The operations at the root.
+pub(crate) fn root() -> OpenApiService<impl OpenApi, ()> {
     OpenApiService::new((Webhooks, Health), TITLE, VERSION)
 }
 
