@@ -1,6 +1,6 @@
 //! Serving HTTP on a listener. poem brings a server of its own; this one bounds what that leaves open:
-//! how long the head of a request may take, how many connections there are, and how many streams
-//! each has.
+//! how long the head of a request may take, and how many connections there are. It speaks HTTP/1.1,
+//! as proxies do behind themselves.
 
 use std::convert::Infallible;
 use std::io;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Endpoint, Request, Response};
@@ -24,8 +24,6 @@ use tokio_util::task::TaskTracker;
 const HEAD: Duration = Duration::from_secs(75);
 /// How many connections there may be at once; more of them wait to be accepted.
 const CONNECTIONS: usize = 10_000;
-/// How many requests one HTTP/2 connection may have under way.
-const STREAMS: u32 = 100;
 /// How long requests under way may take to end once the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
 /// The pause after a connection could not be accepted, mostly for want of file descriptors.
@@ -77,10 +75,9 @@ async fn connection<E>(
         let endpoint = endpoint.clone();
         async move { Ok::<_, Infallible>(endpoint.get_response(request).await.into()) }
     });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
-    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    let served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut served = pin!(served);
     let ended = stop.run_until_cancelled(served.as_mut()).await;
     if ended.is_none() {

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -16,6 +17,7 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::{Map, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::{ApiError, FieldError};
 use crate::routes::READ_TIMEOUT;
@@ -344,17 +346,23 @@ impl<'a, F: Form> ApiExtractor<'a> for Body<F> {
 }
 
 /// The whole body, if it is not larger than `limit` and arrives in time.
+pub(crate) async fn whole(body: poem::Body, limit: usize) -> Result<Bytes, ApiError> {
+    let unbounded = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+    Ok(within(body, limit, &unbounded).await?.0)
+}
+
+/// The same within a memory that all bodies share, counted in KiB: what has arrived is taken from
+/// it, not what was announced, so that a sender who sends nothing holds nothing.
 ///
 /// What is too large is still read for a while and thrown away: a sender whose connection is closed
 /// while it writes sees a broken pipe instead of the answer.
-pub(crate) async fn whole(body: poem::Body, limit: usize) -> Result<Bytes, ApiError> {
-    match tokio::time::timeout(READ_TIMEOUT, read_up_to(body, limit)).await {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => Err(too_large(limit)),
-        Ok(Err(error)) => {
-            let text = format!("The body could not be read: {error}");
-            Err(ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", text))
-        }
+pub(crate) async fn within(
+    body: poem::Body,
+    limit: usize,
+    memory: &Arc<Semaphore>,
+) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
+    match tokio::time::timeout(READ_TIMEOUT, read_up_to(body, limit, memory)).await {
+        Ok(read) => read,
         Err(_) => {
             let text = format!("The body did not arrive within {} s", READ_TIMEOUT.as_secs());
             Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", text))
@@ -367,21 +375,51 @@ pub(crate) async fn discard(body: poem::Body) {
     drop(whole(body, 0).await);
 }
 
-async fn read_up_to(body: poem::Body, limit: usize) -> std::io::Result<Option<Bytes>> {
+async fn read_up_to(
+    body: poem::Body,
+    limit: usize,
+    memory: &Arc<Semaphore>,
+) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
     let mut stream = pin!(body.into_bytes_stream());
     let (mut whole, mut total) = (BytesMut::new(), 0);
+    let mut room = more(memory, 0)?;
+    let mut is_full = false;
     while let Some(piece) = stream.next().await {
-        let piece = piece?;
+        let piece = piece.map_err(|error| {
+            let text = format!("The body could not be read: {error}");
+            ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", text)
+        })?;
         total += piece.len();
-        if total <= limit {
-            whole.extend_from_slice(&piece);
-        } else if total > limit + LINGER {
+        if total > limit + LINGER {
             break;
-        } else {
-            whole = BytesMut::new();
+        }
+        let wanted = total.min(limit).div_ceil(1024).saturating_sub(room.num_permits());
+        match more(memory, wanted) {
+            Ok(granted) if total <= limit && !is_full => {
+                room.merge(granted);
+                whole.extend_from_slice(&piece);
+            }
+            // Nothing of it will be used: what it has taken goes back, and the rest is passed over.
+            other => {
+                is_full |= other.is_err();
+                whole = BytesMut::new();
+                room = more(memory, 0)?;
+            }
         }
     }
-    Ok((total <= limit).then(|| whole.freeze()))
+    match () {
+        () if total > limit => Err(too_large(limit)),
+        () if is_full => Err(ApiError::busy(
+            "The server holds as many bodies as it can; send the delivery again",
+        )),
+        () => Ok((whole.freeze(), room)),
+    }
+}
+
+fn more(memory: &Arc<Semaphore>, kib: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+    let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+    let granted = memory.clone().try_acquire_many_owned(kib);
+    granted.map_err(|_| ApiError::busy("The server holds as many bodies as it can"))
 }
 
 pub(crate) fn too_large(limit: usize) -> ApiError {

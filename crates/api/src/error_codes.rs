@@ -2,6 +2,7 @@
 
 /// The code, its status, and when it is answered.
 pub const ERROR_CODES: &[(&str, u16, &str)] = &[
+    ("already", 409, "That is so already."),
     ("bad_request", 400, "A parameter could not be read."),
     ("built_in_role", 409, "The built-in role Owner can't be changed or deleted."),
     (
@@ -10,12 +11,12 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         "Somebody would gain what the caller does not have; the message names the first gain.",
     ),
     ("incomplete_body", 400, "The connection broke before the whole body had arrived."),
-    ("internal", 500, "Our fault. The request id finds it in the server's log."),
     (
         "insufficient_permission",
         403,
         "`required` says what would have been enough, `held` what is held.",
     ),
+    ("internal", 500, "Our fault. The request id finds it in the server's log."),
     ("invalid_cursor", 400, "The cursor was not given out by this list, or was changed."),
     ("invalid_fields", 422, "`fields` names every field that was refused, and why."),
     (
@@ -24,6 +25,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         "A header that the provider of the webhook always sends is missing or wrong.",
     ),
     ("invalid_token", 401, "The token is mistyped, unknown, expired or revoked."),
+    ("last_owner", 409, "An organization keeps at least one owner who is not suspended."),
     ("malformed_json", 400, "The body is not JSON; the message says where."),
     (
         "member_suspended",
@@ -40,6 +42,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("not_found", 404, "It does not exist, or the caller may not know of it."),
     ("not_there", 422, "The change names a role, person or team that is not there."),
     ("org_disabled", 403, "The operator has closed the organization; `disabled_at` says when."),
+    ("owners_only", 403, "Only an owner can do this to an owner."),
     ("person_required", 403, "Only a person can do this, not a key."),
     ("rejected_misconfigured", 500, "The orchestrator can't take deliveries of this source."),
     ("rejected_signature", 401, "The orchestrator could not verify the signature."),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kici_domain::App;
-use kici_domain::personal_tokens::{self, DEFAULT_DAYS, MOST_DAYS, NewPersonalToken};
+use kici_domain::personal_tokens::{self, MOST_DAYS, NewPersonalToken};
 use kici_model::{CredentialId, personal_tokens as model};
 use poem::web::Data;
 use poem_openapi::param::Path;
@@ -104,12 +104,7 @@ impl Form for PersonalTokenCreate {
             let message = "goes with the kind `agent`, and only with it".to_owned();
             fields.refuse("agentLabel", message);
         }
-        Some(NewPersonalToken {
-            name: name?,
-            scopes: scopes?,
-            agent,
-            days: days?.unwrap_or(DEFAULT_DAYS),
-        })
+        Some(NewPersonalToken { name: name?, scopes: scopes?, agent, days: days? })
     }
 }
 

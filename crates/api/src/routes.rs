@@ -10,7 +10,7 @@ use poem::http::Uri;
 use poem::web::Html;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, get, handler};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::api_keys::ApiKeys;
@@ -60,12 +60,6 @@ impl Platform {
             bodies: Arc::new(Semaphore::new(512 * 1024)),
             strangers: Arc::new(Semaphore::new(1_000)),
         }
-    }
-
-    /// Room for a body of `bytes`, for as long as the answer is kept.
-    pub(crate) fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        self.bodies.clone().try_acquire_many_owned(kib)
     }
 }
 

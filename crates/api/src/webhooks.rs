@@ -14,7 +14,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Object, 
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use crate::body::{discard, too_large, whole};
+use crate::body::{discard, too_large, within};
 use crate::client_ip;
 use crate::problem::ApiError;
 use crate::routes::{Platform, Tag};
@@ -149,12 +149,9 @@ async fn take(
         Ok(found) => found,
         Err(error) => return refuse(body, error.into()).await,
     };
-    let Ok(room) = platform.room_for(declared.unwrap_or(MAX_BODY)) else {
-        let text = "The server holds as many bodies as it can; send the delivery again";
-        return refuse(body, ApiError::busy(text)).await;
-    };
+    let (body, room) = within(body, MAX_BODY, &platform.bodies).await?;
     let client_ip = remote.map(|address| address.to_string());
-    let incoming = Incoming { headers, client_ip, body: whole(body, MAX_BODY).await? };
+    let incoming = Incoming { headers, client_ip, body };
     // A task of its own: a sender that hangs up must not stop what an orchestrator already has.
     let (tell, told) = oneshot::channel();
     let app = platform.app.clone();

@@ -22,6 +22,9 @@ pub enum MembersError {
     /// There is no such member.
     #[error("This organization has no member `{0}`")]
     NoMember(UserId),
+    /// They don't have the role.
+    #[error("The member `{0}` does not have this role, or is no member")]
+    NoRole(UserId),
     /// They are the last one.
     #[error("An organization keeps at least one owner who is not suspended, and this is the last")]
     LastOwner,
@@ -50,7 +53,7 @@ impl Fault for MembersError {
         match self {
             Self::Already | Self::LastOwner => Kind::Conflict,
             Self::NotThere(_) => Kind::Invalid,
-            Self::NoMember(_) => Kind::Missing,
+            Self::NoMember(_) | Self::NoRole(_) => Kind::Missing,
             Self::OwnersOnly | Self::Escalation(_) => Kind::Denied,
             Self::Trouble(trouble) => trouble.kind(),
         }
@@ -60,7 +63,7 @@ impl Fault for MembersError {
         match self {
             Self::Already => "already",
             Self::NotThere(_) => "not_there",
-            Self::NoMember(_) => "not_found",
+            Self::NoMember(_) | Self::NoRole(_) => "not_found",
             Self::LastOwner => "last_owner",
             Self::OwnersOnly => "owners_only",
             Self::Escalation(_) => "escalation",
@@ -120,7 +123,7 @@ pub async fn unassign_role(
     let mut tx = locked(app, org).await?;
     may_act_on(&mut tx, org, user).await?;
     if !tx.unassign_role(org.grant(), user, role).await? {
-        return Err(MembersError::NoMember(user.clone()));
+        return Err(MembersError::NoRole(user.clone()));
     }
     still_owned(&mut tx, org.grant()).await?;
     Ok(tx.commit(entry).await?)

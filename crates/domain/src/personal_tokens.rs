@@ -84,8 +84,9 @@ pub struct NewPersonalToken {
     pub scopes: Option<Matrix>,
     /// The program that it is for, where it is not for the person themselves.
     pub agent: Option<AgentLabel>,
-    /// How many days it works.
-    pub days: u32,
+    /// How many days it works; `None` is [`DEFAULT_DAYS`], or fewer where the token that it is made
+    /// with has fewer left.
+    pub days: Option<u32>,
 }
 
 /// The person's tokens in use, oldest first.
@@ -106,12 +107,12 @@ pub async fn create(
     wanted: &NewPersonalToken,
 ) -> Result<(Made, PersonalToken), PersonalTokensError> {
     let created_at = app.clock.now();
-    let life = Duration::from_secs(u64::from(wanted.days) * 24 * 60 * 60);
+    let life = Duration::from_secs(u64::from(wanted.days.unwrap_or(DEFAULT_DAYS)) * 24 * 60 * 60);
     let mut expires_at = created_at + life;
     check(me, wanted)?;
     if let Some(end) = me.bounds().expires_at {
-        // The usual life is a wish; a life that was asked for is not cut in silence.
-        if wanted.days == DEFAULT_DAYS {
+        // A life that was asked for is not cut in silence.
+        if wanted.days.is_none() {
             expires_at = expires_at.min(end);
         } else if expires_at > end {
             return Err(PersonalTokensError::Expiry);

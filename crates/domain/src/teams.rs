@@ -6,8 +6,8 @@ use kici_model::teams::Team;
 use kici_model::text::TeamName;
 use kici_model::{RoleId, TeamId, UserId};
 use kici_rbac::escalation::Escalation;
+use kici_rbac::perm;
 use kici_rbac::simulate::{Change, NotThere, simulate};
-use kici_rbac::{Denied, perm};
 use kici_store::StoreError;
 
 use crate::{App, Fault, Kind, Org, Trouble};
@@ -27,9 +27,6 @@ pub enum TeamsError {
     /// Somebody would gain what the caller does not have.
     #[error(transparent)]
     Escalation(#[from] Escalation),
-    /// The caller lacks a permission.
-    #[error(transparent)]
-    Denied(#[from] Denied),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -49,7 +46,7 @@ impl Fault for TeamsError {
         match self {
             Self::Already | Self::Owner => Kind::Conflict,
             Self::NotThere(_) => Kind::Invalid,
-            Self::Escalation(_) | Self::Denied(_) => Kind::Denied,
+            Self::Escalation(_) => Kind::Denied,
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -60,7 +57,6 @@ impl Fault for TeamsError {
             Self::NotThere(_) => "not_there",
             Self::Owner => "built_in_role",
             Self::Escalation(_) => "escalation",
-            Self::Denied(_) => "insufficient_permission",
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -95,11 +91,9 @@ pub async fn add_member(
     user: &UserId,
 ) -> Result<(), TeamsError> {
     let entry = org.audit(app, Action::TeamMemberAdded, team)?;
-    let members = org.require::<perm::MembersAdmin>()?;
     let mut tx = app.store.write().await?;
-    tx.lock_org(&members).await?;
     let change = Change::JoinTeam { team: team.to_string(), person: user.to_string() };
-    for person in simulate(&tx.org_chart(&members).await?, &change)? {
+    for person in simulate(&tx.org_chart(org.grant()).await?, &change)? {
         person.check(org.effective())?;
     }
     tx.add_to_team(org.grant(), team, user).await?;
@@ -118,10 +112,8 @@ pub async fn grant_role(
     role: &RoleId,
 ) -> Result<(), TeamsError> {
     let entry = org.audit(app, Action::TeamRoleGranted, team)?;
-    let members = org.require::<perm::MembersAdmin>()?;
     let mut tx = app.store.write().await?;
-    tx.lock_org(&members).await?;
-    let chart = tx.org_chart(&members).await?;
+    let chart = tx.org_chart(org.grant()).await?;
     if chart.roles.iter().any(|known| known.id == role.as_str() && known.is_owner) {
         return Err(TeamsError::Owner);
     }

@@ -1,5 +1,6 @@
 //! One connection from its first frame to its last (protocol §2).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
@@ -273,8 +274,14 @@ async fn take(
             Ok(())
         }
         FromOrchestrator::Heartbeat(_) => {
-            if !access::is_still_valid(app, link).await? {
-                connection.close(CloseCode::Unauthorized);
+            match access::is_still_valid(app, link).await {
+                Ok(true) => {}
+                Ok(false) => connection.close(CloseCode::Unauthorized),
+                // A database that is away says nothing about the key.
+                Err(trouble) => tracing::warn!(
+                    error = &trouble as &dyn std::error::Error,
+                    "key not looked at again"
+                ),
             }
             Ok(())
         }
@@ -295,10 +302,16 @@ async fn register(
     register: SourceRegister,
 ) -> Result<(), Trouble> {
     let Some(message_id) = bounded(register.message_id) else { return Ok(()) };
-    let mut named = register.sources;
     // Those of this connection count together, since later registrations only add.
-    let room = hub.limits.sources.saturating_sub(connection.about().serves.len());
-    let beyond = named.split_off(named.len().min(room));
+    let served: BTreeSet<String> =
+        connection.about().serves.iter().map(ToString::to_string).collect();
+    let mut room = hub.limits.sources.saturating_sub(served.len());
+    let (named, beyond): (Vec<_>, Vec<_>) = register.sources.into_iter().partition(|source| {
+        let is_new = !served.contains(&source.routing_key);
+        let fits = !is_new || room > 0;
+        room -= usize::from(is_new && fits);
+        fits
+    });
     let done = sources::register(app, link, &named).await?;
     {
         let mut about = connection.about();

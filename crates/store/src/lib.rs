@@ -27,5 +27,6 @@ mod users;
 pub use db::{Backend, Store};
 pub use error::StoreError;
 pub use members::{NewMember, Owner};
+pub use org_chart::MayCompare;
 pub use roles::Lost;
 pub use tx::{RecordTx, WriteTx};

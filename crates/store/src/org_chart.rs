@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 
 use crate::members::{memberships, role_assignments};
 use crate::teams::{row as team_row, team_members, team_roles};
-use crate::{Store, StoreError, WriteTx, roles};
+use crate::{Store, StoreError, WriteTx, orgs, roles};
 
 impl Store {
     /// The whole chart.
@@ -24,16 +24,33 @@ impl Store {
     }
 }
 
+/// The proofs with which somebody changes who has which role, and so must compare before and after.
+pub trait MayCompare: Sync {
+    /// The organisation that the proof is for.
+    fn org(&self) -> &OrgId;
+}
+
+impl MayCompare for Granted<perm::MembersAdmin, OrgId> {
+    fn org(&self) -> &OrgId {
+        self.tenant()
+    }
+}
+
+impl MayCompare for Granted<perm::TeamsAdmin, OrgId> {
+    fn org(&self) -> &OrgId {
+        self.tenant()
+    }
+}
+
 impl WriteTx {
-    /// The whole chart, as this transaction sees it.
+    /// The whole chart. Every other change of the organisation's roles waits until this transaction
+    /// ends, so that what is compared stays as it is compared.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn org_chart(
-        &mut self,
-        grant: &Granted<perm::MembersAdmin, OrgId>,
-    ) -> Result<Assignments, StoreError> {
-        read(&self.tx, grant.tenant()).await
+    pub async fn org_chart(&mut self, grant: &impl MayCompare) -> Result<Assignments, StoreError> {
+        orgs::lock(&self.tx, grant.org()).await?;
+        read(&self.tx, grant.org()).await
     }
 }
 

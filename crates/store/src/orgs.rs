@@ -84,8 +84,8 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Makes every other change of the organisation's roles wait until this transaction ends, so
-    /// that what is compared stays as it is compared.
+    /// Makes every other change of the organisation's members and roles wait until this transaction
+    /// ends.
     ///
     /// # Errors
     /// The database fails.
@@ -93,9 +93,7 @@ impl WriteTx {
         &mut self,
         grant: &Granted<perm::MembersAdmin, OrgId>,
     ) -> Result<(), StoreError> {
-        // SQLite has no row locks and drops the clause; there the whole transaction is exclusive.
-        row::Entity::find_by_id(grant.tenant().as_str()).lock_exclusive().one(&self.tx).await?;
-        Ok(())
+        lock(&self.tx, grant.tenant()).await
     }
 
     /// Gives the organisation another name.
@@ -134,6 +132,12 @@ impl WriteTx {
         row.insert(&self.tx).await?;
         Ok(())
     }
+}
+
+/// SQLite has no row locks and drops the clause; there the whole transaction is exclusive.
+pub(crate) async fn lock(db: &impl ConnectionTrait, org: &OrgId) -> Result<(), StoreError> {
+    row::Entity::find_by_id(org.as_str()).lock_exclusive().one(db).await?;
+    Ok(())
 }
 
 async fn find(db: &impl ConnectionTrait, id: &OrgId) -> Result<Option<Org>, StoreError> {
