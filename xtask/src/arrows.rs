@@ -50,6 +50,7 @@ const TABLE: &[Row] = &[
         imports: Only(&["kici-domain", "kici-model", "kici-wire"]),
         never: &["sea-orm", "poem"],
     },
+    Row { package: "kici-client", imports: Only(&[]), never: &["sea-orm", "poem"] },
     Row {
         package: "kici-api",
         imports: Only(&["kici-domain", "kici-link", "kici-model", "kici-rbac", "kici-wire"]),

@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     let server = if needs_server { Some(postgres::ensure()?) } else { None };
 
     // nextest runs no doc tests. They come first, so that the suite's summary ends the output.
-    run::run(run::cargo(["test", "--doc", "--package", "kici-rbac"]))?;
+    run::run(run::cargo(["test", "--doc", "--package", "kici-rbac", "--package", "kici-client"]))?;
 
     let mut suite = vec!["nextest", "run", "--workspace"];
     suite.extend(args.nextest.iter().map(String::as_str));

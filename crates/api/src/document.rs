@@ -171,16 +171,23 @@ fn complete(item: &mut Value) {
         let security = if public.is_some() { json!([]) } else { json!([{ "bearer": [] }]) };
         operation.insert("security".to_owned(), security);
         operation.insert("x-required-permission".to_owned(), json!(need));
-        let statuses: &[&str] = if public.is_some() { &[] } else { &["401", "403", "404"] };
-        let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
-            continue;
-        };
-        if let Some(problem) = responses.get("default").cloned() {
-            for status in statuses {
-                responses.insert((*status).to_owned(), problem.clone());
-            }
+        let responses = operation.entry("responses").or_insert_with(|| json!({}));
+        let Some(responses) = responses.as_object_mut() else { continue };
+        // Generators take `default` for a success as well; a range is only ever an error.
+        responses.remove("default");
+        for status in ["4XX", "5XX"] {
+            responses.insert(status.to_owned(), problem());
         }
     }
+}
+
+/// What every error of every operation is.
+fn problem() -> Value {
+    let schema = json!({ "$ref": "#/components/schemas/Problem" });
+    json!({
+        "description": "What went wrong",
+        "content": { "application/json": { "schema": schema } },
+    })
 }
 
 fn need(operation: &Map<String, Value>) -> Option<String> {
@@ -199,6 +206,10 @@ fn tidy(value: &mut Value) {
             }
             if object.get("type").and_then(Value::as_str) == Some("object") {
                 null_where_optional(object);
+            }
+            // A reference with nothing but a description or a default beside it.
+            if let Some(Value::Array(parts)) = object.get_mut("allOf") {
+                parts.truncate(1);
             }
             object.values_mut().for_each(tidy);
         }

@@ -26,6 +26,8 @@ fn every_operation_has_one_success_and_one_kind_of_error() {
             let responses = operation["responses"].as_object().unwrap();
             let successes = responses.keys().filter(|status| status.starts_with('2')).count();
             assert_eq!(successes, 1, "{id}");
+            assert!(!responses.contains_key("default"), "{id}: a generator takes it for a success");
+            assert!(responses.contains_key("4XX") && responses.contains_key("5XX"), "{id}");
             for (status, response) in
                 responses.iter().filter(|(status, _)| !status.starts_with('2'))
             {
