@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use kici_model::{OsEntropy, entropy};
 
+use crate::serve::StopSignal;
 use crate::server::Options;
 use crate::{Server, serve, telemetry};
 
@@ -25,6 +26,7 @@ pub(crate) async fn run(listen: SocketAddr, ephemeral: bool) -> anyhow::Result<(
         bail!("`dev` is for this machine alone: listen on 127.0.0.1, not on {}", listen.ip());
     }
     telemetry::start("warn", telemetry::Format::Text)?;
+    let mut stop = StopSignal::listen()?;
     // First of all, so that a second start in the same place fails before it touches anything.
     let listener = serve::bind(listen).await?;
     let folder = Folder::open(ephemeral)?;
@@ -37,7 +39,7 @@ pub(crate) async fn run(listen: SocketAddr, ephemeral: bool) -> anyhow::Result<(
         .await
         .context("the demo orchestrator could not connect")?;
     banner::print(&secrets, server.address(), folder.path(), ephemeral)?;
-    serve::stop_signal().await?;
+    stop.came().await;
     orchestrator.stop().await;
     server.stop().await
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::server::Options;
 use crate::{Config, Server, telemetry};
@@ -10,10 +10,11 @@ use crate::{Config, Server, telemetry};
 /// Serves until SIGTERM or Ctrl-C.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     telemetry::start(&config.log.level, config.log.format)?;
+    let mut stop = StopSignal::listen()?;
     let listener = bind(config.server.listen).await?;
     let server = Server::start(listener, options(config)).await?;
     tracing::info!(address = %server.address(), "serving");
-    stop_signal().await?;
+    stop.came().await;
     tracing::info!("stopping");
     server.stop().await
 }
@@ -34,13 +35,26 @@ pub(crate) async fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpLis
         .with_context(|| format!("can't listen on {address}; is something else running there?"))
 }
 
-/// Waits until somebody asks the process to end.
-pub(crate) async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Listens for somebody who asks the process to end. Made before the process says that it is ready:
+/// until then a signal would end it on the spot.
+pub(crate) struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("no signals")?,
+            interrupt: signal(SignalKind::interrupt()).context("no signals")?,
+        })
     }
-    Ok(())
+
+    /// SIGTERM or Ctrl-C.
+    pub(crate) async fn came(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
