@@ -87,9 +87,15 @@ async fn connection<E>(
     }
 }
 
+/// A peer that takes nothing for so long is given up.
+#[cfg(target_os = "linux")]
+const DEAF: Duration = Duration::from_secs(60);
+
 /// A relayed delivery is a small frame and then another: without `TCP_NODELAY` the second waits some
 /// 40 ms for the first to be acknowledged.
 fn prepare(stream: &TcpStream) -> io::Result<SocketAddr> {
     stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(DEAF))?;
     stream.local_addr()
 }

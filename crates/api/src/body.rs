@@ -1,6 +1,7 @@
 //! JSON bodies: read whole, every field looked at, all errors told at once.
 
 mod fields;
+mod strict;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use fields::Fields;
+use strict::Strict;
 
 use crate::problem::ApiError;
-use crate::routes::READ_TIMEOUT;
+use crate::routes::{Platform, READ_TIMEOUT};
 
 /// The largest JSON body, in bytes.
 const LARGEST: usize = 1024 * 1024;
@@ -42,7 +44,7 @@ fn read<F: Form>(bytes: &[u8]) -> Result<F::Command, ApiError> {
     let value: Value = if bytes.is_empty() {
         Value::Object(Map::new())
     } else {
-        serde_json::from_slice(bytes).map_err(|error| {
+        serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0).map_err(|error| {
             let text = format!("The body is not JSON: {error}");
             ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", text)
         })?
@@ -115,6 +117,19 @@ pub(crate) async fn within(
             Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", text))
         }
     }
+}
+
+/// Waits for the whole body before anything is decided: a right that is checked first and used when
+/// the last byte comes could be gone by then.
+pub(crate) async fn arrived(mut request: Request) -> Result<Request> {
+    let platform =
+        request.data::<Platform>().ok_or_else(|| ApiError::bug("routes without a platform"))?;
+    let memory = platform.bodies.clone();
+    let (bytes, room) = within(request.take_body(), LARGEST, &memory).await?;
+    request.set_body(bytes);
+    // Given back with the request.
+    request.extensions_mut().insert(Arc::new(room));
+    Ok(request)
 }
 
 /// Reads a body that nobody wants, for the same reason.

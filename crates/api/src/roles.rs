@@ -195,8 +195,8 @@ impl Roles {
         if_match: Header<Option<String>>,
         body: Body<RoleUpdate>,
     ) -> Result<Found, ApiError> {
-        let tag = if_match.0.as_deref().and_then(tag);
-        Ok(found(roles::update(&app, &org, &role.0.0, tag, body.0).await?))
+        let tags = tags(if_match.0.as_deref());
+        Ok(found(roles::update(&app, &org, &role.0.0, tags.as_deref(), body.0).await?))
     }
 
     /// Delete a role with all its assignments.
@@ -210,8 +210,8 @@ impl Roles {
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<Json<RoleDeleted>, ApiError> {
-        let tag = if_match.0.as_deref().and_then(tag);
-        let lost = roles::delete(&app, &org, &role.0.0, tag).await?;
+        let tags = tags(if_match.0.as_deref());
+        let lost = roles::delete(&app, &org, &role.0.0, tags.as_deref()).await?;
         Ok(Json(RoleDeleted { members: lost.members, teams: lost.teams }))
     }
 }
@@ -225,10 +225,18 @@ fn etag(role: &model::Role) -> String {
     format!("\"{}\"", role.tag())
 }
 
-/// What an `If-Match` asks for; `*` asks for nothing in particular.
-fn tag(if_match: &str) -> Option<&str> {
-    let text = if_match.trim();
-    (text != "*").then(|| text.trim_start_matches("W/").trim_matches('"'))
+/// The tags of an `If-Match`; `*` asks for none in particular. A weak tag matches nothing, as RFC 9110
+/// has it.
+fn tags(if_match: Option<&str>) -> Option<Vec<&str>> {
+    let listed: Vec<_> = if_match?.split(',').map(str::trim).collect();
+    if listed.contains(&"*") {
+        return None;
+    }
+    Some(listed.into_iter().filter_map(strong).collect())
+}
+
+fn strong(tag: &str) -> Option<&str> {
+    tag.strip_prefix('"')?.strip_suffix('"')
 }
 
 impl From<model::Role> for Role {

@@ -25,7 +25,7 @@ use crate::roles::Roles;
 use crate::sources::Sources;
 use crate::users::Users;
 use crate::webhooks::Webhooks;
-use crate::{document, link, problem, request_id};
+use crate::{body, document, link, problem, request_id};
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ pub(crate) fn root() -> OpenApiService<impl OpenApi, ()> {
 pub fn routes(platform: Platform) -> impl Endpoint<Output = Response> + 'static {
     let only_host = platform.only_host.clone();
     Route::new()
-        .nest("/api/v1", api())
+        .nest("/api/v1", api().into_endpoint().before(body::arrived))
         .nest_no_strip("/", root_routes())
         .data(platform.app.clone())
         .data(platform)

@@ -3,9 +3,9 @@
 
 use kici_model::audit::Action;
 use kici_model::{OrgId, RoleId, UserId};
-use kici_rbac::escalation::Escalation;
+use kici_rbac::escalation::{self, Escalation};
 use kici_rbac::simulate::{Change, NotThere, simulate};
-use kici_rbac::{Granted, perm};
+use kici_rbac::{Effective, Granted, perm};
 use kici_store::{NewMember, StoreError, WriteTx};
 
 use crate::{App, Fault, Kind, Org, Trouble};
@@ -100,6 +100,7 @@ pub async fn assign_role(
 ) -> Result<(), MembersError> {
     let entry = org.audit(app, Action::RoleAssigned, user)?;
     let mut tx = locked(app, org).await?;
+    may_act_on(&mut tx, org, user).await?;
     let change = Change::Assign { role: role.to_string(), person: user.to_string() };
     for person in simulate(&tx.org_chart(org.grant()).await?, &change)? {
         person.check(org.effective())?;
@@ -162,6 +163,9 @@ pub async fn unsuspend(
     let entry = org.audit(app, Action::MemberUnsuspended, user)?;
     let mut tx = locked(app, org).await?;
     may_act_on(&mut tx, org, user).await?;
+    // They get back what they had, which must not be more than the caller has.
+    let back = Effective::from_roles(&tx.org_chart(org.grant()).await?.roles_of(user.as_str()));
+    escalation::check(org.effective(), &Effective::none(), &back)?;
     if !tx.suspend_member(org.grant(), user, None).await? {
         return Err(MembersError::NoMember(user.clone()));
     }

@@ -1,6 +1,8 @@
 //! Orchestrator keys: made, listed, revoked. What comes over the link sees bodies and secrets, so
 //! making and revoking needs `api_keys:admin`.
 
+use std::time::Duration;
+
 use kici_model::audit::Action;
 use kici_model::credentials::NewCredential;
 use kici_model::orchestrator_keys::OrchestratorKey;
@@ -10,6 +12,8 @@ use kici_rbac::perm;
 use kici_store::StoreError;
 
 use crate::{App, Fault, Kind, Link, Org, Trouble};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Why something could not be done with an orchestrator key.
 #[derive(Debug, thiserror::Error)]
@@ -140,7 +144,8 @@ pub async fn revoke(
 /// # Errors
 /// The database fails.
 pub async fn note_use(app: &App, link: &Link) -> Result<(), Trouble> {
+    let now = app.clock.now();
     let mut tx = app.store.record().await?;
-    tx.orchestrator_key_used(link.grant(), link.key(), app.clock.now()).await?;
+    tx.orchestrator_key_used(link.grant(), link.key(), now, now - MINUTE).await?;
     Ok(tx.commit().await?)
 }

@@ -34,7 +34,17 @@ pub async fn explain_one(
     let answer = |roles: &[RoleGrant], existing: &[_]| {
         explain(roles, *resource, *level, repo.as_deref(), existing)
     };
-    let Some(other) = other else { return Ok(answer(org.roles(), &[])) };
+    let Some(other) = other else {
+        let mut own = answer(org.roles(), &[]);
+        // The credential may hold less than the roles of whoever stands behind it.
+        own.allowed &= org.effective().allows(*resource, *level, repo.as_deref());
+        own.held = own.held.min(org.effective().matrix().level(*resource));
+        if !own.allowed {
+            own.granted_by.clear();
+            own.widened_by.clear();
+        }
+        return Ok(own);
+    };
     let chart = app.store.org_chart(&org.require::<perm::MembersRead>()?).await?;
     if !chart.people.iter().any(|person| person.id == other.as_str()) {
         return Err(EnterError::NoMember(other.clone()));

@@ -43,6 +43,9 @@ pub enum PersonalTokensError {
     /// It would work longer than the token that it is made with.
     #[error("The new token can't work longer than the one that you use; ask for fewer days")]
     Expiry,
+    /// A token with bounds has no say over the others.
+    #[error("A token with scopes, or of an agent, can revoke itself and no other")]
+    Limited,
     /// It would be of another kind than the token that it is made with.
     #[error("A token of an agent makes tokens of that agent only")]
     AgentKind,
@@ -61,7 +64,11 @@ impl Fault for PersonalTokensError {
     fn kind(&self) -> Kind {
         match self {
             Self::Missing => Kind::Missing,
-            Self::Scopes { .. } | Self::Unscoped | Self::Expiry | Self::AgentKind => Kind::Denied,
+            Self::Scopes { .. }
+            | Self::Unscoped
+            | Self::Expiry
+            | Self::AgentKind
+            | Self::Limited => Kind::Denied,
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -69,7 +76,11 @@ impl Fault for PersonalTokensError {
     fn code(&self) -> &'static str {
         match self {
             Self::Missing => "not_found",
-            Self::Scopes { .. } | Self::Unscoped | Self::Expiry | Self::AgentKind => "escalation",
+            Self::Scopes { .. }
+            | Self::Unscoped
+            | Self::Expiry
+            | Self::AgentKind
+            | Self::Limited => "escalation",
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -150,6 +161,10 @@ pub async fn create(
 /// # Errors
 /// They have no such token in use, or the server did not do its part.
 pub async fn revoke(app: &App, me: &Me, id: &CredentialId) -> Result<(), PersonalTokensError> {
+    let is_limited = me.bounds().scopes.is_some() || me.bounds().agent.is_some();
+    if is_limited && id != me.credential() {
+        return Err(PersonalTokensError::Limited);
+    }
     let entry = me.audit(app, Action::PersonalTokenRevoked, id)?;
     let mut tx = app.store.write().await?;
     if !tx.revoke_personal_token(me.grant(), id, app.clock.now()).await? {

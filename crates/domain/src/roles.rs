@@ -140,7 +140,7 @@ pub async fn create(
     Ok(role)
 }
 
-/// Changes a role, if it still is what `tag` stands for.
+/// Changes a role, if it still is what one of `tags` stands for.
 ///
 /// # Errors
 /// It is not, somebody would gain what the caller does not have, the name is taken, or the server
@@ -149,19 +149,22 @@ pub async fn update(
     app: &App,
     org: &Org<perm::MembersAdmin>,
     id: &RoleId,
-    tag: Option<&str>,
+    tags: Option<&[&str]>,
     change: RoleChange,
 ) -> Result<Role, RolesError> {
     let entry = org.audit(app, Action::RoleUpdated, id)?;
     let mut tx = app.store.write().await?;
-    let role = editable(&mut tx, org.grant(), id, tag).await?;
+    let role = editable(&mut tx, org.grant(), id, tags).await?;
     let edit = Change::Edit {
         role: id.to_string(),
         permissions: change.permissions,
         patterns: change.patterns.clone(),
     };
-    for person in compare(&tx.org_chart(org.grant()).await?, &edit)? {
-        person.check(org.effective())?;
+    // A name or a description gives nobody anything.
+    if change.permissions.is_some() || change.patterns.is_some() {
+        for person in compare(&tx.org_chart(org.grant()).await?, &edit)? {
+            person.check(org.effective())?;
+        }
     }
     let changed = Role {
         name: change.name.unwrap_or(role.name),
@@ -175,7 +178,7 @@ pub async fn update(
     Ok(changed)
 }
 
-/// Deletes a role with all its assignments, if it still is what `tag` stands for, and says how many
+/// Deletes a role with all its assignments, if it still is what one of `tags` stands for, and says how many
 /// have lost it.
 ///
 /// # Errors
@@ -184,11 +187,11 @@ pub async fn delete(
     app: &App,
     org: &Org<perm::MembersAdmin>,
     id: &RoleId,
-    tag: Option<&str>,
+    tags: Option<&[&str]>,
 ) -> Result<Lost, RolesError> {
     let entry = org.audit(app, Action::RoleDeleted, id)?;
     let mut tx = app.store.write().await?;
-    editable(&mut tx, org.grant(), id, tag).await?;
+    editable(&mut tx, org.grant(), id, tags).await?;
     let lost = tx.delete_role(org.grant(), id).await?;
     tx.commit(entry).await?;
     Ok(lost)
@@ -228,14 +231,14 @@ async fn editable(
     tx: &mut WriteTx,
     grant: &Granted<perm::MembersAdmin, OrgId>,
     id: &RoleId,
-    tag: Option<&str>,
+    tags: Option<&[&str]>,
 ) -> Result<Role, RolesError> {
     tx.lock_org(grant).await?;
     let role = tx.role(grant, id).await?.ok_or(RolesError::Missing)?;
     if role.is_owner {
         return Err(RolesError::Owner);
     }
-    if tag.is_some_and(|tag| tag != role.tag()) {
+    if tags.is_some_and(|tags| !tags.contains(&role.tag().as_str())) {
         return Err(RolesError::Stale);
     }
     Ok(role)

@@ -137,8 +137,9 @@ impl Connection {
     }
 
     async fn room(&self, kib: u32) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
-        let delivery = self.deliveries.acquire().await.ok()?;
-        Some((delivery, self.window_kib.acquire_many(kib).await.ok()?))
+        // The window first: who waits for it must not hold a place that a small one could have.
+        let window = self.window_kib.acquire_many(kib).await.ok()?;
+        Some((window, self.deliveries.acquire().await.ok()?))
     }
 
     fn expect(&self, message_id: String) -> Expected<'_> {

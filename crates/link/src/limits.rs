@@ -11,6 +11,8 @@ pub struct Limits {
     pub silence: Duration,
     /// For how long a connection may send nothing but nonsense.
     pub nonsense: Duration,
+    /// How often a connection's key is looked at again.
+    pub key_check: Duration,
     /// After how much silence of ours a sign of life is sent.
     pub ping: Duration,
     /// How long one frame may take to be written before the peer counts as not reading.
@@ -33,6 +35,7 @@ impl Default for Limits {
             authentication: Duration::from_secs(5),
             silence: Duration::from_secs(180),
             nonsense: Duration::from_secs(60),
+            key_check: Duration::from_secs(30),
             ping: Duration::from_secs(25),
             write: Duration::from_secs(30),
             offer: Duration::from_secs(5),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use kici_domain::{App, EnterError, Link, Trouble, access, orchestrator_keys, orgs, sources};
@@ -18,6 +19,8 @@ use crate::{Frame, Hub, Received};
 
 /// The largest first frame, in bytes: nobody knows the sender yet.
 const FIRST_FRAME: usize = 256 * 1024;
+/// How many rejected sources one answer names.
+const REJECTED: usize = 100;
 /// The longest cluster name and version that are kept.
 const LONGEST: usize = 100;
 
@@ -60,6 +63,7 @@ pub async fn serve<I, O, E, S>(
         code = connection.closed() => code,
         code = write(&hub, &connection, &mut outgoing) => code,
         code = read(&app, &hub, &link, &connection, &mut incoming) => code,
+        code = look_at_key(&app, &hub, &link) => code,
     };
     connection.close(code);
     hub.dismiss(&connection);
@@ -67,6 +71,22 @@ pub async fn serve<I, O, E, S>(
         org = %link.org(), connection = %connection.id, code = code.code(), "link closed"
     );
     say_goodbye(&hub, outgoing, code, "").await;
+}
+
+/// Ends when the key does. A revocation closes the connection at once; this is the net below, for
+/// keys that expire, organizations that are disabled, and changes made beside this process.
+async fn look_at_key(app: &App, hub: &Hub, link: &Link) -> CloseCode {
+    loop {
+        tokio::time::sleep(hub.limits.key_check).await;
+        match access::is_still_valid(app, link).await {
+            Ok(true) => {}
+            Ok(false) => return CloseCode::Unauthorized,
+            // A database that is away says nothing about the key.
+            Err(trouble) => {
+                tracing::warn!(error = &trouble as &dyn std::error::Error, "key not looked at");
+            }
+        }
+    }
 }
 
 /// Beside the connection: that it can't be noted is no reason to refuse or to delay anything.
@@ -218,6 +238,7 @@ where
     I: Stream<Item = Result<Received, E>> + Unpin,
 {
     let mut last_valid = Instant::now();
+    let mut last_warned: Option<Instant> = None;
     loop {
         let text = match timeout_at(Instant::now() + hub.limits.silence, incoming.next()).await {
             Err(_) => return CloseCode::HeartbeatTimeout,
@@ -237,10 +258,11 @@ where
                 }
             }
             Err(error) => {
-                tracing::warn!(
-                    connection = %connection.id,
-                    error = &error as &dyn std::error::Error, "frame dropped"
-                );
+                // Never the source of the error, which quotes what was sent; and not for each frame.
+                if last_warned.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
+                    last_warned = Some(Instant::now());
+                    tracing::warn!(connection = %connection.id, %error, "frame dropped");
+                }
                 if last_valid.elapsed() > hub.limits.nonsense {
                     return CloseCode::InvalidMessage;
                 }
@@ -273,24 +295,12 @@ async fn take(
             tracing::debug!(connection = %connection.id, kind, "unknown frame");
             Ok(())
         }
-        FromOrchestrator::Heartbeat(_) => {
-            match access::is_still_valid(app, link).await {
-                Ok(true) => {}
-                Ok(false) => connection.close(CloseCode::Unauthorized),
-                // A database that is away says nothing about the key.
-                Err(trouble) => tracing::warn!(
-                    error = &trouble as &dyn std::error::Error,
-                    "key not looked at again"
-                ),
-            }
-            Ok(())
-        }
         // Each update replaces what was known, as a whole (protocol §2.4).
         FromOrchestrator::CapabilitiesUpdate(capabilities) => {
             connection.about().supported_requests = capabilities.supported_requests();
             Ok(())
         }
-        FromOrchestrator::AuthRequest(_) => Ok(()),
+        FromOrchestrator::Heartbeat(_) | FromOrchestrator::AuthRequest(_) => Ok(()),
     }
 }
 
@@ -306,7 +316,10 @@ async fn register(
     let served: BTreeSet<String> =
         connection.about().serves.iter().map(ToString::to_string).collect();
     let mut room = hub.limits.sources.saturating_sub(served.len());
-    let (named, beyond): (Vec<_>, Vec<_>) = register.sources.into_iter().partition(|source| {
+    let mut seen = BTreeSet::new();
+    let once =
+        register.sources.into_iter().filter(|source| seen.insert(source.routing_key.clone()));
+    let (named, beyond): (Vec<_>, Vec<_>) = once.partition(|source| {
         let is_new = !served.contains(&source.routing_key);
         let fits = !is_new || room > 0;
         room -= usize::from(is_new && fits);
@@ -330,7 +343,7 @@ async fn register(
     let ack = SourceRegisterAck {
         message_id,
         accepted: done.accepted,
-        rejected: done.rejected.into_iter().chain(too_many).collect(),
+        rejected: done.rejected.into_iter().chain(too_many).take(REJECTED).collect(),
     };
     connection.outbox.answer(&ToOrchestrator::SourceRegisterAck(ack)).await;
     Ok(())
@@ -345,7 +358,7 @@ async fn deregister(
 ) -> Result<(), Trouble> {
     let Some(message_id) = bounded(deregister.message_id) else { return Ok(()) };
     let named = deregister.routing_keys.iter().take(hub.limits.sources);
-    let named: Vec<RoutingKey> = named.filter_map(|key| key.parse().ok()).collect();
+    let named: BTreeSet<RoutingKey> = named.filter_map(|key| key.parse().ok()).collect();
     // What another connection of the organization still serves stays known.
     let (mut removed, gone): (Vec<_>, Vec<_>) =
         named.into_iter().partition(|key| hub.is_served_elsewhere(connection, key));

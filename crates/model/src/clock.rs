@@ -53,6 +53,16 @@ impl std::ops::Add<Duration> for Timestamp {
     }
 }
 
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+    fn sub(self, span: Duration) -> Self {
+        chrono::TimeDelta::from_std(span)
+            .ok()
+            .and_then(|span| self.0.checked_sub_signed(span))
+            .map_or(Self(DateTime::<Utc>::MIN_UTC), Self::new)
+    }
+}
+
 /// ISO 8601 in UTC with milliseconds, as the wire has it.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

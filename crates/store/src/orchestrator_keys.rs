@@ -4,7 +4,7 @@ use kici_model::credentials::NewCredential;
 use kici_model::orchestrator_keys::OrchestratorKey;
 use kici_model::{CredentialId, OrgId, Timestamp, TokenKind};
 use kici_rbac::{Granted, perm};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use crate::credentials::{self, Extra, TABLE, row};
 use crate::error::OrCorrupt;
@@ -61,7 +61,7 @@ impl WriteTx {
 }
 
 impl RecordTx {
-    /// Notes that a connection was opened with a key.
+    /// Notes that a connection was opened with a key, if nothing was noted after `since`.
     ///
     /// # Errors
     /// The database fails.
@@ -70,11 +70,17 @@ impl RecordTx {
         grant: &Granted<perm::Link, OrgId>,
         id: &CredentialId,
         at: Timestamp,
+        since: Timestamp,
     ) -> Result<(), StoreError> {
         row::Entity::update_many()
             .set(row::ActiveModel { last_used_at: Set(Some(at.to_utc())), ..Default::default() })
             .filter(credentials::of_org(grant.tenant()))
             .filter(row::Column::Id.eq(id.as_str()))
+            .filter(
+                Condition::any()
+                    .add(row::Column::LastUsedAt.is_null())
+                    .add(row::Column::LastUsedAt.lt(since.to_utc())),
+            )
             .exec(&self.tx)
             .await?;
         Ok(())

@@ -4,6 +4,7 @@ use kici_model::orgs::{Org, OrgOfPerson, OrgState};
 use kici_model::text::OrgName;
 use kici_model::{OrgId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
+use sea_orm::sea_query::LockType;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
     QuerySelect, Statement,
@@ -134,9 +135,10 @@ impl WriteTx {
     }
 }
 
-/// SQLite has no row locks and drops the clause; there the whole transaction is exclusive.
+/// SQLite has no row locks and drops the clause; there the whole transaction is exclusive. On
+/// PostgreSQL rows that only refer to the organisation can still be written meanwhile.
 pub(crate) async fn lock(db: &impl ConnectionTrait, org: &OrgId) -> Result<(), StoreError> {
-    row::Entity::find_by_id(org.as_str()).lock_exclusive().one(db).await?;
+    row::Entity::find_by_id(org.as_str()).lock(LockType::NoKeyUpdate).one(db).await?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Who gets in, and what the others are told.
 
+use futures_util::{StreamExt, stream};
 use kici_rbac::Matrix;
 use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
 use reqwest::{Method, Response};
@@ -75,5 +76,27 @@ on_both_databases! {
             assert_eq!(body["id"], org.id.as_str());
             assert_eq!(body["displayName"], "Acme");
         }
+    }
+
+    async fn a_right_that_is_gone_before_the_last_byte_is_not_used(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let deputy = org.member(&platform, Matrix::OWNER).await.unwrap();
+        let (first, rest) = (r#"{"name": "l"#, r#"ate", "permissions": {}}"#);
+        let (open, gate) = tokio::sync::oneshot::channel::<()>();
+        let last = async move {
+            gate.await.unwrap();
+            Ok(rest)
+        };
+        let pieces = stream::iter([Ok::<_, std::io::Error>(first)]).chain(stream::once(last));
+        let url = platform.url(&format!("/api/v1/orgs/{}/roles", org.id));
+        let request = platform.http().post(url).bearer_auth(&deputy.token)
+            .header("content-type", "application/json").body(reqwest::Body::wrap_stream(pieces));
+        let pending = tokio::spawn(request.send());
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let as_owner = org.enter(&platform).await.unwrap();
+        kici_domain::members::suspend(platform.app(), &as_owner, &deputy.id).await.unwrap();
+        open.send(()).unwrap();
+        problem(pending.await.unwrap().unwrap(), 403, "member_suspended").await;
     }
 }

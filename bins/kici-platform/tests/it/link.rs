@@ -321,3 +321,31 @@ async fn a_flood_on_one_link_does_not_slow_another_organizations_relay() {
         "it was not closed"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_ends_beside_this_process_ends_its_link() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = Limits { key_check: Duration::from_millis(100), ..Limits::default() };
+    let (platform, org) = platform(&database, limits).await;
+    let mut raw = Raw::serving(&platform, &org).await;
+    let revoke = "UPDATE credentials SET revoked_at = created_at WHERE kind = 'orchestrator'";
+    kici_migration::execute(database.url(), revoke).await.unwrap();
+    assert_eq!(raw.closed().await, 4001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_source_many_times_in_one_frame_is_one_source() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = Limits { sources: 3, ..Limits::default() };
+    let (platform, org) = platform(&database, limits).await;
+    let mut raw = Raw::serving(&platform, &org).await;
+    let known = serde_json::to_value(app_source().registration).unwrap();
+    let mut sources = vec![known; 2_000];
+    sources.extend((1..2_000).map(|app| {
+        json!({"provider": "github", "routingKey": format!("github:{app}"), "name": "x", "subtype": "github_app"})
+    }));
+    raw.send(json!({"type": "source.register", "messageId": "m", "sources": sources})).await;
+    let ack = raw.next().await;
+    assert_eq!(ack["accepted"].as_array().unwrap().len(), 3);
+    assert_eq!(ack["rejected"].as_array().unwrap().len(), 100);
+}

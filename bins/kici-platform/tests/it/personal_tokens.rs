@@ -39,6 +39,10 @@ on_both_databases! {
         ] {
             problem(make(token, refused).await, 403, "escalation").await;
         }
+        let all = call(&platform, Method::GET, "/pats", &org.token, &Value::Null).await;
+        let own = body(all).await["pats"][0]["id"].as_str().unwrap().to_owned();
+        let others = call(&platform, Method::DELETE, &format!("/pats/{own}"), token, &Value::Null).await;
+        problem(others, 403, "escalation").await;
         let narrower = json!({"name": "x", "scopes": {"event_log": "read"}});
         let narrower = body(make(token, narrower).await).await;
         assert!(narrower["expiresAt"].as_str().unwrap() <= scoped["expiresAt"].as_str().unwrap());

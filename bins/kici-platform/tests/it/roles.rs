@@ -49,6 +49,11 @@ on_both_databases! {
         assert_eq!(changed["description"], "first");
         assert_eq!(changed["permissions"]["runs"], "write");
         problem(change(&etag, json!({"description": "second"})).await, 412, "stale").await;
+        for weak in [format!("W/{fresh}"), fresh.trim_matches('"').to_owned(), "\"\"".to_owned()] {
+            problem(change(&weak, json!({"description": "x"})).await, 412, "stale").await;
+        }
+        let either = format!("\"other\", {fresh}");
+        body(change(&either, json!({})).await).await;
         let cleared = body(change(&fresh, json!({"description": null})).await).await;
         assert_eq!(cleared["description"], Value::Null);
         let stale = stage.org.request(&stage.platform, Method::DELETE, &path).header("if-match", &etag);
@@ -77,6 +82,15 @@ on_both_databases! {
         ], "{refused}");
         let class = fields.iter().find(|field| field["path"] == "repoPatterns[1]").unwrap();
         assert_eq!(class["position"], 6, "{class}");
+        let twice = r#"{"name": "x", "permissions": {"runs": "none", "runs": "admin"}}"#;
+        let twice = stage.org.request(&stage.platform, Method::POST, "/roles")
+            .header("content-type", "application/json").body(twice).send().await.unwrap();
+        let twice = problem(twice, 400, "malformed_json").await;
+        assert!(twice["error"].as_str().unwrap().contains("`runs` stands there twice"), "{twice}");
+        let many: serde_json::Map<_, _> = (0..5_000).map(|n| (format!("field{n}"), json!(1))).collect();
+        let many = stage.send(Method::POST, "/roles", Value::Object(many)).await;
+        let many = problem(many, 422, "invalid_fields").await;
+        assert!(many["fields"].as_array().unwrap().len() <= 102, "all at once, but not without end");
         for empty in [json!([]), json!("*"), json!(vec!["*"; 101])] {
             let sent = json!({"name": "x", "permissions": {}, "repoPatterns": empty});
             let refused = problem(stage.send(Method::POST, "/roles", sent).await, 422, "invalid_fields").await;

@@ -6,11 +6,13 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use kici_model::Text;
-use kici_rbac::{Matrix, RepoPattern};
+use kici_rbac::{Matrix, RepoPattern, Resource};
 use serde_json::{Map, Value};
 
 use crate::problem::FieldError;
 
+/// The most errors that are told at once.
+const ERRORS: usize = 100;
 /// The most patterns that a role may have.
 const PATTERNS: usize = 100;
 
@@ -63,7 +65,11 @@ impl Fields {
         self.read.insert(name);
         let object = match self.object.get(name) {
             None | Some(Value::Null) => return Some(None),
-            Some(Value::Object(object)) => object.clone(),
+            Some(Value::Object(object)) if object.len() <= Resource::ALL.len() => object.clone(),
+            Some(Value::Object(_)) => {
+                self.refuse(name, format!("has more than the {} resources", Resource::ALL.len()));
+                return None;
+            }
             Some(other) => {
                 let message =
                     format!("must be an object from resource to level, not {}", kind(other));
@@ -229,6 +235,9 @@ impl Fields {
 
     /// Refuses the whole of a field, for a reason that lies between fields.
     pub(crate) fn refuse(&mut self, name: &str, message: String) {
+        if self.errors.len() >= ERRORS {
+            return;
+        }
         self.errors.push(FieldError { path: name.to_owned(), message, position: None });
     }
 
@@ -239,6 +248,7 @@ impl Fields {
             .object
             .keys()
             .filter(|name| !self.read.contains(name.as_str()))
+            .take(ERRORS)
             .map(|name| short(name))
             .collect();
         for name in unknown {

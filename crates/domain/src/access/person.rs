@@ -3,7 +3,7 @@
 use kici_model::audit::{Action, Actor, AuditEntry};
 use kici_model::credentials::{Bearer, CredentialState};
 use kici_model::text::{AgentLabel, RequestId};
-use kici_model::{Timestamp, UserId};
+use kici_model::{CredentialId, Timestamp, UserId};
 use kici_rbac::{Access, Granted, Matrix, perm};
 use kici_store::authn::Known;
 
@@ -15,6 +15,7 @@ use crate::{App, Trouble};
 pub struct Me {
     grant: Granted<perm::Person, UserId>,
     actor: Actor,
+    credential: CredentialId,
     with: Bounds,
     request_id: RequestId,
 }
@@ -39,6 +40,11 @@ impl Me {
     /// The person.
     pub fn id(&self) -> &UserId {
         self.grant.tenant()
+    }
+
+    /// The token that they came with.
+    pub fn credential(&self) -> &CredentialId {
+        &self.credential
     }
 
     /// What bounds the token that they came with.
@@ -70,9 +76,9 @@ pub async fn enter_person(app: &App, caller: Caller<'_>) -> Result<Me, EnterErro
         return Err(EnterError::Unknown);
     };
     let grant = person(user.clone()).require::<perm::Person>()?;
-    let actor = Actor::User { id: user, credential: credential.id };
+    let actor = Actor::User { id: user, credential: credential.id.clone() };
     let with = Bounds { scopes, expires_at, agent };
-    Ok(Me { grant, actor, with, request_id: caller.request_id.clone() })
+    Ok(Me { grant, actor, credential: credential.id, with, request_id: caller.request_id.clone() })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door of people")]

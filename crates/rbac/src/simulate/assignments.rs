@@ -51,31 +51,25 @@ impl Assignments {
     #[must_use]
     pub fn roles_of(&self, person: &str) -> Vec<RoleGrant> {
         let found = self.people.iter().find(|known| known.id == person);
-        found.map(|person| self.grants(person, &self.roles_by_id())).unwrap_or_default()
+        found.map(|person| self.index().grants(person)).unwrap_or_default()
     }
 
     /// What the roles that reach each person add up to.
     pub(super) fn effective(&self) -> Vec<(&str, Effective)> {
-        let roles = self.roles_by_id();
-        let sum = |person: &Person| Effective::from_roles(&self.grants(person, &roles));
+        let index = self.index();
+        let sum = |person: &Person| Effective::from_roles(&index.grants(person));
         self.people.iter().map(|person| (person.id.as_str(), sum(person))).collect()
     }
 
-    fn roles_by_id(&self) -> HashMap<&str, &Role> {
-        self.roles.iter().map(|role| (role.id.as_str(), role)).collect()
-    }
-
-    fn grants(&self, person: &Person, roles: &HashMap<&str, &Role>) -> Vec<RoleGrant> {
-        let granted = |ids: &[String], via: Via| -> Vec<RoleGrant> {
-            let found = ids.iter().filter_map(|id| roles.get(id.as_str()));
-            found.map(|role| role.granted(via.clone())).collect()
-        };
-        let mut grants = granted(&person.roles, Via::Direct);
-        for team in self.teams.iter().filter(|team| team.members.contains(&person.id)) {
-            let via = Via::Team { id: team.id.clone(), name: team.name.clone() };
-            grants.extend(granted(&team.roles, via));
+    fn index(&self) -> Index<'_> {
+        let roles = self.roles.iter().map(|role| (role.id.as_str(), role)).collect();
+        let mut teams = HashMap::<_, Vec<_>>::new();
+        for team in &self.teams {
+            for member in &team.members {
+                teams.entry(member.as_str()).or_default().push(team);
+            }
         }
-        grants
+        Index { roles, teams }
     }
 
     pub(super) fn apply(&mut self, change: &Change) -> Result<(), NotThere> {
@@ -128,5 +122,26 @@ impl Assignments {
     fn team(&mut self, id: &str) -> Result<&mut Team, NotThere> {
         let found = self.teams.iter_mut().find(|team| team.id == id);
         found.ok_or_else(|| NotThere { kind: "team", id: id.to_owned() })
+    }
+}
+
+/// Roles by their id, and teams by their members.
+struct Index<'a> {
+    roles: HashMap<&'a str, &'a Role>,
+    teams: HashMap<&'a str, Vec<&'a Team>>,
+}
+
+impl Index<'_> {
+    fn grants(&self, person: &Person) -> Vec<RoleGrant> {
+        let granted = |ids: &[String], via: Via| -> Vec<RoleGrant> {
+            let found = ids.iter().filter_map(|id| self.roles.get(id.as_str()));
+            found.map(|role| role.granted(via.clone())).collect()
+        };
+        let mut grants = granted(&person.roles, Via::Direct);
+        for team in self.teams.get(person.id.as_str()).into_iter().flatten() {
+            let via = Via::Team { id: team.id.clone(), name: team.name.clone() };
+            grants.extend(granted(&team.roles, via));
+        }
+        grants
     }
 }
