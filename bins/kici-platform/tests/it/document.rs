@@ -45,3 +45,17 @@ fn every_operation_has_one_success_and_one_kind_of_error() {
     }
     assert!(ids.contains("orchestrator_keys_revoke"));
 }
+
+#[test]
+fn requests_are_closed_and_answers_are_open() {
+    let document = document();
+    let is_closed = |name: &str| {
+        document["components"]["schemas"][name]["additionalProperties"] == Value::Bool(false)
+    };
+    for request in ["RoleCreate", "RoleUpdate", "RoleSimulateChange", "OrchestratorKeyCreate"] {
+        assert!(is_closed(request), "{request}");
+    }
+    for answer in ["Role", "Problem", "FieldError", "Permissions", "EventLogItem"] {
+        assert!(!is_closed(answer), "{answer}");
+    }
+}
