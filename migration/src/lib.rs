@@ -7,6 +7,7 @@
 mod dialect;
 mod m20261122_000001_tenancy;
 mod m20261122_000002_webhooks;
+mod m20261126_000003_deliveries;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend};
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261122_000001_tenancy::Migration),
             Box::new(m20261122_000002_webhooks::Migration),
+            Box::new(m20261126_000003_deliveries::Migration),
         ]
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::{postgres, run, tools};
+use crate::{lint, postgres, run, tools};
 
 /// Name and command line; the cheap ones first, the tests last.
 const STEPS: &[(&str, &str)] = &[
@@ -13,6 +13,7 @@ const STEPS: &[(&str, &str)] = &[
     ("arrows", "cargo xtask arrows"),
     ("tidy", "cargo xtask tidy"),
     ("generate", "cargo xtask generate --check"),
+    ("lint", "cargo xtask lint"),
     ("deny", "cargo xtask deny"),
     ("docs", "RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps"),
     ("test", "cargo xtask test"),
@@ -54,6 +55,7 @@ fn timed(
 fn ensure_tools() -> anyhow::Result<()> {
     tools::NEXTEST.ensure()?;
     tools::DENY.ensure()?;
+    lint::ensure_npm()?;
     postgres::ensure_for_tests()
 }
 

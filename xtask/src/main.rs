@@ -10,10 +10,12 @@
 
 mod arrows;
 mod ci;
+mod debian;
 mod deny;
 mod dev;
 mod finding;
 mod generate;
+mod lint;
 mod postgres;
 mod run;
 mod test;
@@ -47,6 +49,8 @@ enum Verb {
     Test(test::Args),
     /// Write the OpenAPI document and the reference pages from the code
     Generate(generate::Args),
+    /// The OpenAPI document, by Redocly's linter; gets it with npm
+    Lint,
     /// Compare the imports between our crates with the table of ARCHITECTURE.md
     Arrows,
     /// The house rules that no lint knows: file sizes, forbidden words, manifests
@@ -75,6 +79,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<()> {
         Verb::Ci => ci::run(),
         Verb::Test(args) => test::run(&workspace, &args),
         Verb::Generate(args) => generate::run(&args),
+        Verb::Lint => lint::run_on_document(),
         Verb::Arrows => arrows::run(&workspace),
         Verb::Tidy => tidy::run(&workspace),
         Verb::Deny => deny::run(),

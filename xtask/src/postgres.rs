@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::run::{output, program, run, succeeds};
+use crate::debian;
+use crate::run::{output, program};
 
 /// Connection URL of a server to test on; with it no other server is started.
 pub(crate) const URL: &str = "KICI_TEST_PG_URL";
@@ -47,10 +48,7 @@ pub(crate) fn ensure() -> anyhow::Result<PathBuf> {
     if let Some(bin) = find() {
         return Ok(bin);
     }
-    if is_root() && succeeds(apt("--version")) {
-        eprintln!("PostgreSQL is missing; installing the Debian package, once");
-        install()?;
-    }
+    debian::install(&["postgresql"])?;
     match find() {
         Some(bin) => Ok(bin),
         None => bail!(MISSING),
@@ -86,27 +84,6 @@ fn server_in(folder: &Path) -> Option<PathBuf> {
     let initdb = folder.join("initdb").canonicalize().ok()?;
     let bin = initdb.parent()?;
     bin.join("postgres").is_file().then(|| bin.to_owned())
-}
-
-fn is_root() -> bool {
-    let mut id = program("id");
-    id.arg("-u");
-    output(id).is_ok_and(|id| id.trim() == "0")
-}
-
-fn install() -> anyhow::Result<()> {
-    let mut update = apt("update");
-    update.arg("-qq");
-    run(update)?;
-    let mut install = apt("install");
-    install.args(["-y", "--no-install-recommends", "postgresql"]);
-    run(install)
-}
-
-fn apt(verb: &str) -> std::process::Command {
-    let mut command = program("apt-get");
-    command.arg(verb).env("DEBIAN_FRONTEND", "noninteractive");
-    command
 }
 
 #[cfg(test)]

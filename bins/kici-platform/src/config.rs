@@ -19,6 +19,7 @@ use crate::telemetry::{self, Format};
 pub struct Config {
     pub(crate) server: ServerConfig,
     pub(crate) database: DatabaseConfig,
+    pub(crate) metrics: MetricsConfig,
     pub(crate) log: LogConfig,
     values: Values,
 }
@@ -42,6 +43,11 @@ impl std::fmt::Debug for DatabaseConfig {
             .field("connections", &self.connections)
             .finish_non_exhaustive()
     }
+}
+
+#[derive(Debug)]
+pub(crate) struct MetricsConfig {
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -101,6 +107,11 @@ impl Config {
         );
         let url = told(database(values.optional("database", "url")), "database.url", errors);
         let connections = values.parsed::<NonZeroU32>("database", "connections", errors);
+        let metrics = values.optional("metrics", "listen").map(|text| text.parse());
+        let metrics = metrics.transpose().map_err(|error: std::net::AddrParseError| {
+            format!("{error}; `127.0.0.1:9464` would work")
+        });
+        let metrics = told(metrics, "metrics.listen", errors);
         let level = values.text("log", "level");
         let level = telemetry::parse(&level).map(|_| level).map_err(|error| error.to_string());
         let level = told(level, "log.level", errors);
@@ -119,6 +130,7 @@ impl Config {
                 trusted_proxies: trusted_proxies?,
             },
             database: DatabaseConfig { url: url?, connections: connections?.get() },
+            metrics: MetricsConfig { listen: metrics? },
             log: LogConfig { level: level?, format: format? },
             values,
         })

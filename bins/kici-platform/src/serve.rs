@@ -13,7 +13,8 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let mut stop = StopSignal::listen()?;
     let listener = bind(config.server.listen).await?;
     let server = Server::start(listener, options(config)).await?;
-    tracing::info!(address = %server.address(), "serving");
+    let metrics = server.metrics_address().map(|address| address.to_string());
+    tracing::info!(address = %server.address(), metrics, "serving");
     stop.came().await;
     tracing::info!("stopping");
     server.stop().await
@@ -25,6 +26,7 @@ pub(crate) fn options(config: Config) -> Options {
         connections: config.database.connections,
         public_url: config.server.public_url,
         trusted_proxies: config.server.trusted_proxies,
+        metrics_listen: config.metrics.listen,
         ..Options::new(config.database.url)
     }
 }

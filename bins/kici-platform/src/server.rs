@@ -29,6 +29,8 @@ pub struct Options {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether to answer on this machine alone.
     pub is_local: bool,
+    /// Where `/metrics` is served; `None` is nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// The link's limits.
     pub limits: Limits,
     /// The clock.
@@ -52,6 +54,7 @@ impl Options {
             public_url: None,
             trusted_proxies: Vec::new(),
             is_local: false,
+            metrics_listen: None,
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
         }
@@ -62,9 +65,11 @@ impl Options {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     app: Arc<App>,
     stop: CancellationToken,
     http: JoinHandle<()>,
+    metrics: Option<JoinHandle<()>>,
     hub: Arc<Hub>,
     tasks: TaskTracker,
     store: Store,
@@ -74,9 +79,15 @@ impl Server {
     /// Brings the database up to date and serves on `listener`.
     ///
     /// # Errors
-    /// The database can't be reached or brought up to date.
+    /// The database can't be reached or brought up to date, or something else listens where the
+    /// metrics should.
     pub async fn start(listener: TcpListener, options: Options) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("the listener has no address")?;
+        let metrics = match options.metrics_listen {
+            Some(at) => Some(crate::serve::bind(at).await?),
+            None => None,
+        };
+        let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
         let (store, hub, app) = assemble(&options, Some(address)).await?;
         let platform = Platform {
             trusted_proxies: options.trusted_proxies.into(),
@@ -86,13 +97,22 @@ impl Server {
         let tasks = platform.tasks.clone();
         let stop = CancellationToken::new();
         let http = tokio::spawn(http::serve(listener, kici_api::routes(platform), stop.clone()));
-        Ok(Self { address, app, stop, http, hub, tasks, store })
+        let metrics = metrics.map(|listener| {
+            tokio::spawn(http::serve(listener, kici_api::metrics(app.clone()), stop.clone()))
+        });
+        Ok(Self { address, metrics_address, app, stop, http, metrics, hub, tasks, store })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where `/metrics` is served.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// The application behind it.
@@ -112,6 +132,9 @@ impl Server {
         self.tasks.close();
         self.tasks.wait().await;
         self.hub.leave().await;
+        if let Some(metrics) = self.metrics {
+            drop(metrics.await);
+        }
         self.store.close().await.context("the database was not closed in order")?;
         served.context("the server's task broke")
     }

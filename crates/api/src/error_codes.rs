@@ -6,6 +6,11 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("bad_request", 400, "A parameter could not be read."),
     ("built_in_role", 409, "The built-in role Owner can't be changed or deleted."),
     (
+        "delivery_id_taken",
+        409,
+        "Another delivery, with another body, was accepted under this id before.",
+    ),
+    (
         "escalation",
         403,
         "Somebody would gain what the caller does not have; the message names the first gain.",

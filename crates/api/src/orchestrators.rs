@@ -1,8 +1,10 @@
 //! `/orgs/{org}/orchestrators`
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use kici_domain::{App, orchestrators};
+use kici_domain::App;
+use kici_domain::orchestrators::{self, Connected};
 use kici_rbac::perm;
 use poem::web::Data;
 use poem_openapi::payload::Json;
@@ -24,6 +26,9 @@ pub(crate) struct Orchestrator {
     orch_version: Option<String>,
     /// The requests that it can answer; `null` where it has not said.
     supported_dashboard_requests: Option<Vec<String>>,
+    /// Which operations it lets the dashboard do, as it has last reported; one that is left out is
+    /// allowed. `null` where it has never said.
+    dashboard_writes: Option<HashMap<String, bool>>,
 }
 
 /// All connected clusters.
@@ -49,15 +54,21 @@ impl Orchestrators {
         org: Org<perm::WebhookSourcesRead>,
         app: Data<&Arc<App>>,
     ) -> Result<Json<OrchestratorList>, ApiError> {
-        let orchestrators = orchestrators::list(&app, &org)
-            .into_iter()
-            .map(|found| Orchestrator {
-                cluster_name: found.cluster_name,
-                routing_keys: found.routing_keys.iter().map(ToString::to_string).collect(),
-                orch_version: found.version,
-                supported_dashboard_requests: found.supported_requests,
-            })
-            .collect();
+        let found = orchestrators::list(&app, &org).await?;
+        let orchestrators = found.into_iter().map(Orchestrator::from).collect();
         Ok(Json(OrchestratorList { orchestrators }))
+    }
+}
+
+impl From<Connected> for Orchestrator {
+    fn from(found: Connected) -> Self {
+        let Connected { orchestrator, dashboard_writes } = found;
+        Self {
+            cluster_name: orchestrator.cluster_name,
+            routing_keys: orchestrator.routing_keys.iter().map(ToString::to_string).collect(),
+            orch_version: orchestrator.version,
+            supported_dashboard_requests: orchestrator.supported_requests,
+            dashboard_writes: dashboard_writes.map(|writes| writes.into_iter().collect()),
+        }
     }
 }

@@ -8,7 +8,7 @@ use poem::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response, Result};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::{ToJSON, Type};
-use poem_openapi::{ApiResponse, Object};
+use poem_openapi::{ApiResponse, Object, OperationId};
 
 use crate::{document, request_id};
 
@@ -98,6 +98,10 @@ impl ApiError {
     pub(crate) fn busy(what: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", what)
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+    }
+
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.status == StatusCode::PAYLOAD_TOO_LARGE
     }
 
     /// Fields that were refused, all of them at once.
@@ -233,7 +237,12 @@ pub(crate) async fn answer<E: Endpoint>(next: Arc<E>, request: Request) -> Resul
     let mut response = match next.call(request).await {
         Ok(response) => response.into_response(),
         Err(error) if error.is_from_response() => error.into_response(),
-        Err(error) => poem::Error::from(framework(&request_line, &error)).into_response(),
+        Err(error) => {
+            let operation = error.data::<OperationId>().copied();
+            let mut answer = poem::Error::from(framework(&request_line, &error)).into_response();
+            operation.into_iter().for_each(|id| answer.set_data(id));
+            answer
+        }
     };
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.request_id = id.to_string();

@@ -3,18 +3,24 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use kici_domain::App;
 use kici_model::text::RequestId;
 use kici_model::{OsEntropy, TextError};
 use poem::http::HeaderValue;
 use poem::{Endpoint, IntoResponse, Request, Response, Result};
+use poem_openapi::OperationId;
 use tracing::Instrument;
 
 use crate::problem::ApiError;
 
 const HEADER: &str = "x-request-id";
 
-/// Gives the request its id and logs it, with what became of it, in one line.
-pub(crate) async fn assign<E: Endpoint>(next: Arc<E>, mut request: Request) -> Result<Response> {
+/// Gives the request its id, logs it with what became of it in one line, and counts it.
+pub(crate) async fn assign<E: Endpoint>(
+    app: Arc<App>,
+    next: Arc<E>,
+    mut request: Request,
+) -> Result<Response> {
     let id = given(&request).map_or_else(drawn, Ok)?;
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", id = %id);
@@ -27,12 +33,11 @@ pub(crate) async fn assign<E: Endpoint>(next: Arc<E>, mut request: Request) -> R
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(HEADER, value);
     }
-    span.in_scope(|| {
-        tracing::info!(
-            %method, path, status = response.status().as_u16(),
-            millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), "answered"
-        );
-    });
+    let (status, after) = (response.status().as_u16(), begun.elapsed());
+    let operation = response.data::<OperationId>().map_or("", |id| id.0);
+    app.metrics().answered(operation, status, after);
+    let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    span.in_scope(|| tracing::info!(%method, path, status, millis, "answered"));
     Ok(response)
 }
 

@@ -132,7 +132,7 @@ pub(crate) fn root() -> OpenApiService<impl OpenApi, ()> {
 /// The whole server as one endpoint.
 #[must_use]
 pub fn routes(platform: Platform) -> impl Endpoint<Output = Response> + 'static {
-    let only_host = platform.only_host.clone();
+    let (only_host, counted) = (platform.only_host.clone(), platform.app.clone());
     Route::new()
         .nest("/api/v1", api().into_endpoint().before(body::arrived))
         .nest_no_strip("/", root_routes())
@@ -144,7 +144,7 @@ pub fn routes(platform: Platform) -> impl Endpoint<Output = Response> + 'static 
         })
         .before(one_slash)
         .around(problem::answer)
-        .around(request_id::assign)
+        .around(move |next, request| request_id::assign(counted.clone(), next, request))
 }
 
 fn root_routes() -> impl Endpoint + 'static {

@@ -16,6 +16,7 @@ use tracing::Instrument;
 
 use crate::body::{discard, too_large, within};
 use crate::client_ip;
+use crate::declared::Declared;
 use crate::problem::ApiError;
 use crate::routes::{Platform, Tag};
 
@@ -100,9 +101,26 @@ impl Webhooks {
     /// Each organization has one such address; the App is told by
     /// `X-GitHub-Hook-Installation-Target-ID`.
     #[oai(path = "/webhook/:org/github", method = "post", operation_id = "webhooks_github")]
+    #[expect(clippy::too_many_arguments, reason = "five of them stand in the document alone")]
     async fn github(
         &self,
         org: Path<String>,
+        /// The number of the App.
+        #[oai(name = "X-GitHub-Hook-Installation-Target-ID")]
+        _app: Declared<true>,
+        /// `integration`: the webhook of an App.
+        #[oai(name = "X-GitHub-Hook-Installation-Target-Type")]
+        _target: Declared<true>,
+        /// The id of the delivery. Once it was accepted, a repetition with the same body gets the
+        /// same answer, and with another body 409.
+        #[oai(name = "X-GitHub-Delivery")]
+        _delivery: Declared<true>,
+        /// What happened.
+        #[oai(name = "X-GitHub-Event")]
+        _event: Declared<true>,
+        /// `sha256=` and the HMAC of the body: for the orchestrator, which refuses it with 401.
+        #[oai(name = "X-Hub-Signature-256")]
+        _signature: Declared<false>,
         platform: Data<&Platform>,
         posted: Posted,
     ) -> Result<Json<WebhookAccepted>, ApiError> {
@@ -120,6 +138,13 @@ impl Webhooks {
         org: Path<String>,
         /// The source's name, or the last part of its routing key.
         source: Path<String>,
+        /// The id of the delivery; `X-Request-Id` and `X-Idempotency-Key` stand in for it, and
+        /// without all three the server draws one.
+        #[oai(name = "X-Delivery-Id")]
+        _delivery: Declared<false>,
+        /// What happened; the headers of Gitea, Gogs, GitLab and GitHub stand in for it.
+        #[oai(name = "X-Event-Type")]
+        _event: Declared<false>,
         platform: Data<&Platform>,
         posted: Posted,
     ) -> Result<Json<WebhookAccepted>, ApiError> {
@@ -142,14 +167,21 @@ async fn take(
         }
         Err(error)
     };
+    let app = &platform.app;
     if declared.is_some_and(|length| length > MAX_BODY) {
+        app.metrics().delivered("too_large", 0);
         return refuse(body, too_large(MAX_BODY)).await;
     }
-    let found = match webhooks::find(&platform.app, org, target, &headers).await {
+    let found = match webhooks::find(app, org, target, &headers).await {
         Ok(found) => found,
         Err(error) => return refuse(body, error.into()).await,
     };
-    let (body, room) = within(body, MAX_BODY, &platform.bodies).await?;
+    let body = within(body, MAX_BODY, &platform.bodies).await;
+    let (body, room) = body.inspect_err(|error| {
+        if error.is_too_large() {
+            app.metrics().delivered("too_large", 0);
+        }
+    })?;
     let client_ip = remote.map(|address| address.to_string());
     let incoming = Incoming { headers, client_ip, body };
     // A task of its own: a sender that hangs up must not stop what an orchestrator already has.

@@ -45,6 +45,7 @@ mod problem;
 #[expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
+    clippy::doc_lazy_continuation,
     missing_docs,
     unreachable_pub,
     unused_imports,

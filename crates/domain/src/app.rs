@@ -9,6 +9,7 @@ use kici_store::Store;
 
 use crate::Trouble;
 use crate::cursor::Cursors;
+use crate::metrics::Metrics;
 use crate::ports::Relay;
 
 /// The application: its database, its ports and its settings.
@@ -20,6 +21,7 @@ pub struct App {
     pub(crate) relay: Arc<dyn Relay>,
     pub(crate) cursors: Cursors,
     pub(crate) settings: Settings,
+    metrics: Metrics,
 }
 
 /// What an operator sets.
@@ -46,7 +48,8 @@ impl App {
         let fresh = Secret::new(HEXLOWER.encode(&bytes));
         let key = store.server_key("cursors", &fresh, clock.now()).await?;
         let cursors = Cursors::new(key.expose().as_bytes());
-        Ok(Self { store, clock, entropy, relay, cursors, settings })
+        let metrics = Metrics::default();
+        Ok(Self { store, clock, entropy, relay, cursors, settings, metrics })
     }
 
     /// Whether the application can serve: its database answers within 2 s.
@@ -70,6 +73,12 @@ impl App {
     #[must_use]
     pub fn entropy(&self) -> &dyn Entropy {
         &*self.entropy
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// What the operator has set.

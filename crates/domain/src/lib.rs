@@ -11,6 +11,7 @@ mod cursor;
 pub mod event_log;
 mod fault;
 pub mod members;
+pub mod metrics;
 pub mod orchestrator_keys;
 pub mod orchestrators;
 pub mod orgs;

@@ -69,6 +69,9 @@ pub enum WebhookError {
     /// The orchestrator can't verify anything for this source.
     #[error("The orchestrator can't take deliveries of this source: it is misconfigured there")]
     RejectedMisconfigured,
+    /// Another delivery was accepted under its id.
+    #[error("Another delivery with the id `{0}` and another body was accepted before")]
+    IdTaken(DeliveryId),
     /// Nobody took it; the sender should try again.
     #[error("No orchestrator available")]
     NoOrchestrator,
@@ -93,6 +96,7 @@ impl Fault for WebhookError {
             Self::UnknownSource | Self::RejectedUnknownSource => Kind::Missing,
             Self::RejectedSignature => Kind::Unauthenticated,
             Self::RejectedMisconfigured | Self::Denied(_) => Kind::Bug,
+            Self::IdTaken(_) => Kind::Conflict,
             Self::NoOrchestrator => Kind::Busy,
             Self::Trouble(trouble) => trouble.kind(),
         }
@@ -105,6 +109,7 @@ impl Fault for WebhookError {
             Self::RejectedUnknownSource => "rejected_unknown_source",
             Self::RejectedSignature => "rejected_signature",
             Self::RejectedMisconfigured => "rejected_misconfigured",
+            Self::IdTaken(_) => "delivery_id_taken",
             Self::NoOrchestrator => "no_orchestrator",
             Self::Denied(_) => "internal",
             Self::Trouble(trouble) => trouble.code(),
@@ -138,11 +143,18 @@ pub async fn find(
         (Target::GitHub, Some(key)) => app.store.source(&grant, &key).await?,
         (Target::GitHub, None) => None,
     };
-    let source = source.ok_or(WebhookError::UnknownSource)?;
+    let Some(source) = source else {
+        // The event log has no row of it: it belongs to nobody.
+        app.metrics().delivered("unknown_source", 0);
+        return Err(WebhookError::UnknownSource);
+    };
     Ok(Found { org, routing_key: source.registered.routing_key })
 }
 
 /// Relays a delivery, tells what became of it, and logs it.
+///
+/// An id is taken once its delivery was accepted: a repetition then gets the same answer, and goes to
+/// nobody. What was refused takes nothing, so that the sender can try again once the cause is mended.
 ///
 /// The log is written before `tell` where that is quick. A database that is slow must not cost the
 /// sender its answer: it is told after 1 s, and the log goes on.
@@ -157,9 +169,19 @@ pub async fn deliver(
         Err(error) => return tell(Err(error)),
     };
     let id = delivery.id.clone();
+    match app.store.accepted_delivery(&grant, &delivery.routing_key, &id).await {
+        Ok(None) => {}
+        Ok(Some(hash)) => {
+            app.metrics().delivered("repeated", delivery.body.len());
+            let is_same = hash == event.body_hash;
+            return tell(if is_same { Ok(id) } else { Err(WebhookError::IdTaken(id)) });
+        }
+        Err(error) => return tell(Err(error.into())),
+    }
     let relayed = app.relay.relay(&grant, delivery).await;
     let answer = answer(&relayed).map(|()| id);
     let event = settle(event, relayed);
+    app.metrics().delivered(event.status.as_str(), event.body_bytes.try_into().unwrap_or(0));
     let mut written = pin!(record(app, &grant, &event));
     let is_written = tokio::time::timeout(LOG_PATIENCE, &mut written).await.is_ok();
     tell(answer);
@@ -221,6 +243,10 @@ async fn record(app: &App, grant: &MayRelay, event: &Event) {
     let written = async {
         let mut tx = app.store.record().await?;
         tx.record_event(grant, event).await?;
+        if event.status == EventStatus::Relayed {
+            let Event { routing_key, delivery_id, body_hash, received_at, .. } = event;
+            tx.accept_delivery(grant, routing_key, delivery_id, body_hash, *received_at).await?;
+        }
         tx.commit().await
     };
     if let Err(error) = written.await {

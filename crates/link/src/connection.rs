@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kici_model::delivery::{Delivery, Verdict};
+use kici_model::orchestrators::DashboardWrites;
 use kici_model::{ConnectionId, CredentialId, OrgId, RoutingKey};
 use kici_wire::{CHUNK, Chunks, CloseCode, WebhookAck, WebhookRelayStart, chunk_count, shorten};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
@@ -33,6 +34,9 @@ pub(crate) struct About {
     pub(crate) version: Option<String>,
     pub(crate) serves: BTreeSet<RoutingKey>,
     pub(crate) supported_requests: Option<Vec<String>>,
+    pub(crate) dashboard_writes: Option<DashboardWrites>,
+    /// Whether it has registered, and so told its cluster's name.
+    pub(crate) is_registered: bool,
 }
 
 /// How an offer ended.

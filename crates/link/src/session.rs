@@ -1,16 +1,16 @@
 //! One connection from its first frame to its last (protocol §2).
 
-use std::collections::BTreeSet;
+mod registration;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use kici_domain::{App, EnterError, Link, Trouble, access, orchestrator_keys, orgs, sources};
-use kici_model::RoutingKey;
+use kici_domain::metrics::FrameResult;
+use kici_domain::{App, EnterError, Link, Trouble, access, orchestrator_keys, orchestrators, orgs};
 use kici_wire::{
     AuthFailure, AuthRequest, AuthSuccess, Capabilities, CloseCode, FromOrchestrator,
-    MAX_MESSAGE_ID, PROTOCOL_VERSION, Rejected, SourceDeregister, SourceDeregisterAck,
-    SourceRegister, SourceRegisterAck, ToOrchestrator, shorten,
+    PROTOCOL_VERSION, ToOrchestrator,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -19,10 +19,6 @@ use crate::{Frame, Hub, Received};
 
 /// The largest first frame, in bytes: nobody knows the sender yet.
 const FIRST_FRAME: usize = 256 * 1024;
-/// How many rejected sources one answer names.
-const REJECTED: usize = 100;
-/// The longest cluster name and version that are kept.
-const LONGEST: usize = 100;
 
 /// Why a connection was not let in.
 struct Refusal {
@@ -56,6 +52,7 @@ pub async fn serve<I, O, E, S>(
         Err(refusal) => return refuse(&hub, outgoing, refusal).await,
     };
     drop(stranger);
+    app.metrics().link_opened();
     tracing::info!(org = %link.org(), connection = %connection.id, "orchestrator connected");
     let link = Arc::new(link);
     hub.sessions().spawn(note_use(app.clone(), link.clone()));
@@ -67,6 +64,7 @@ pub async fn serve<I, O, E, S>(
     };
     connection.close(code);
     hub.dismiss(&connection);
+    app.metrics().link_closed(code.code());
     tracing::info!(
         org = %link.org(), connection = %connection.id, code = code.code(), "link closed"
     );
@@ -116,8 +114,9 @@ where
         .map_err(|error| refused(Trouble::from(error).into()))?
         .ok_or_else(|| Refusal::new(CloseCode::GoingAway, "the server is shutting down"))?;
     // Asked again now that a revocation would find the connection: none can fall in between.
-    connection.about().supported_requests =
-        request.capabilities.as_ref().and_then(Capabilities::supported_requests);
+    if let Some(capabilities) = &request.capabilities {
+        tell(&connection, capabilities);
+    }
     match welcome(app, &request.token, &link, &connection).await {
         Ok(()) => Ok((link, connection)),
         Err(error) => {
@@ -249,6 +248,10 @@ where
         };
         match FromOrchestrator::parse(&text) {
             Ok(frame) => {
+                app.metrics().frame(match frame {
+                    FromOrchestrator::Unknown { .. } => FrameResult::Unknown,
+                    _ => FrameResult::Taken,
+                });
                 last_valid = Instant::now();
                 if let Err(trouble) = take(app, hub, link, connection, frame).await {
                     // Without an answer the orchestrator would wait for ever; a new connection
@@ -258,6 +261,7 @@ where
                 }
             }
             Err(error) => {
+                app.metrics().frame(FrameResult::Malformed);
                 // Never the source of the error, which quotes what was sent; and not for each frame.
                 if last_warned.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
                     last_warned = Some(Instant::now());
@@ -280,10 +284,10 @@ async fn take(
 ) -> Result<(), Trouble> {
     match frame {
         FromOrchestrator::SourceRegister(register) => {
-            self::register(app, hub, link, connection, register).await
+            registration::register(app, hub, link, connection, register).await
         }
         FromOrchestrator::SourceDeregister(deregister) => {
-            self::deregister(app, hub, link, connection, deregister).await
+            registration::deregister(app, hub, link, connection, deregister).await
         }
         FromOrchestrator::WebhookAck(ack) => {
             if !connection.answered(ack) {
@@ -297,86 +301,39 @@ async fn take(
         }
         // Each update replaces what was known, as a whole (protocol §2.4).
         FromOrchestrator::CapabilitiesUpdate(capabilities) => {
-            connection.about().supported_requests = capabilities.supported_requests();
-            Ok(())
+            match tell(connection, &capabilities) {
+                true => keep_dashboard_writes(app, link, connection).await,
+                false => Ok(()),
+            }
         }
         FromOrchestrator::Heartbeat(_) | FromOrchestrator::AuthRequest(_) => Ok(()),
     }
 }
 
-async fn register(
-    app: &App,
-    hub: &Hub,
-    link: &Link,
-    connection: &Connection,
-    register: SourceRegister,
-) -> Result<(), Trouble> {
-    let Some(message_id) = bounded(register.message_id) else { return Ok(()) };
-    // Those of this connection count together, since later registrations only add.
-    let served: BTreeSet<String> =
-        connection.about().serves.iter().map(ToString::to_string).collect();
-    let mut room = hub.limits.sources.saturating_sub(served.len());
-    let mut seen = BTreeSet::new();
-    let once =
-        register.sources.into_iter().filter(|source| seen.insert(source.routing_key.clone()));
-    let (named, beyond): (Vec<_>, Vec<_>) = once.partition(|source| {
-        let is_new = !served.contains(&source.routing_key);
-        let fits = !is_new || room > 0;
-        room -= usize::from(is_new && fits);
-        fits
-    });
-    let done = sources::register(app, link, &named).await?;
-    {
-        let mut about = connection.about();
-        about.cluster_name = register.cluster_name.map(|name| shorten(&name, LONGEST));
-        about.version = register.version.map(|version| shorten(&version, LONGEST));
-        if named.is_empty() && beyond.is_empty() {
-            // "This connection serves no routing key" (protocol §7).
-            about.serves.clear();
-        }
-        about.serves.extend(done.serves);
-    }
-    let too_many = beyond.into_iter().map(|source| Rejected {
-        routing_key: shorten(&source.routing_key, LONGEST),
-        reason: format!("one connection serves {} sources at most", hub.limits.sources),
-    });
-    let ack = SourceRegisterAck {
-        message_id,
-        accepted: done.accepted,
-        rejected: done.rejected.into_iter().chain(too_many).take(REJECTED).collect(),
-    };
-    connection.outbox.answer(&ToOrchestrator::SourceRegisterAck(ack)).await;
-    Ok(())
+/// Takes over what an orchestrator says that it can do; whether the dashboard may write something
+/// else than before.
+fn tell(connection: &Connection, capabilities: &Capabilities) -> bool {
+    let mut about = connection.about();
+    about.supported_requests = capabilities.supported_requests();
+    let writes = capabilities.dashboard_writes();
+    let is_new = writes.is_some() && about.dashboard_writes != writes;
+    // What it does not say stays as it was: it must never become "everything".
+    about.dashboard_writes = writes.or_else(|| about.dashboard_writes.take());
+    is_new
 }
 
-async fn deregister(
+/// Keeps what the dashboard may write for the cluster, once that has told its name.
+async fn keep_dashboard_writes(
     app: &App,
-    hub: &Hub,
     link: &Link,
     connection: &Connection,
-    deregister: SourceDeregister,
 ) -> Result<(), Trouble> {
-    let Some(message_id) = bounded(deregister.message_id) else { return Ok(()) };
-    let named = deregister.routing_keys.iter().take(hub.limits.sources);
-    let named: BTreeSet<RoutingKey> = named.filter_map(|key| key.parse().ok()).collect();
-    // What another connection of the organization still serves stays known.
-    let (mut removed, gone): (Vec<_>, Vec<_>) =
-        named.into_iter().partition(|key| hub.is_served_elsewhere(connection, key));
-    removed.retain(|key| connection.about().serves.contains(key));
-    removed.extend(sources::deregister(app, link, &gone).await?);
-    {
-        let mut about = connection.about();
-        for key in &removed {
-            about.serves.remove(key);
+    let about = connection.about().clone();
+    match about.dashboard_writes.filter(|_| about.is_registered) {
+        None => Ok(()),
+        Some(writes) => {
+            let cluster = about.cluster_name.as_deref();
+            orchestrators::keep_dashboard_writes(app, link, cluster, &writes).await
         }
     }
-    let removed = removed.iter().map(ToString::to_string).collect();
-    let ack = SourceDeregisterAck { message_id, removed };
-    connection.outbox.answer(&ToOrchestrator::SourceDeregisterAck(ack)).await;
-    Ok(())
-}
-
-/// Ids are never cut: a frame with one that is too long is dropped.
-fn bounded(message_id: String) -> Option<String> {
-    (message_id.chars().count() <= MAX_MESSAGE_ID).then_some(message_id)
 }

@@ -1,6 +1,11 @@
 //! Orchestrators that are connected right now.
 
+use std::collections::BTreeMap;
+
 use crate::RoutingKey;
+
+/// Which operations a cluster lets the dashboard do; one that is left out is allowed.
+pub type DashboardWrites = BTreeMap<String, bool>;
 
 /// One cluster of orchestrators; siblings that share a cluster name stand here once.
 #[derive(Debug, Clone, PartialEq, Eq)]

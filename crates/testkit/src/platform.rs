@@ -51,6 +51,12 @@ impl TestPlatform {
         format!("http://{}{path}", self.server.address())
     }
 
+    /// Where the metrics are, where they are served.
+    #[must_use]
+    pub fn metrics_url(&self) -> Option<String> {
+        Some(format!("http://{}/metrics", self.server.metrics_address()?))
+    }
+
     /// Where orchestrators connect.
     #[must_use]
     pub fn link_url(&self) -> String {

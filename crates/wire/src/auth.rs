@@ -1,5 +1,7 @@
 //! The first frame of a connection and its answer (protocol §4).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -37,10 +39,25 @@ impl Capabilities {
     #[must_use]
     pub fn supported_requests(&self) -> Option<Vec<String>> {
         let listed = self.0.get("supportedDashboardRequests")?.as_array()?;
-        let words = listed.iter().filter_map(Value::as_str).take(500);
+        let words = listed.iter().filter_map(Value::as_str).take(MOST);
         Some(words.map(|word| crate::shorten(word, 100)).collect())
     }
+
+    /// Which operations the orchestrator lets the dashboard do; `None` where it does not say, as in
+    /// the first frame of a process, and where it says more than 500. What is no boolean is a no:
+    /// an operation must not become allowed by a mistake.
+    #[must_use]
+    pub fn dashboard_writes(&self) -> Option<BTreeMap<String, bool>> {
+        let given = self.0.get("dashboardWrites")?.as_object()?;
+        let is_short = |name: &&String| name.chars().count() <= 100;
+        let switches = given.iter().filter(|(name, _)| is_short(name));
+        let switches = switches.map(|(name, value)| (name.clone(), value.as_bool() == Some(true)));
+        (given.len() <= MOST).then(|| switches.collect())
+    }
 }
+
+/// The longest list of words, and of switches, that is kept of an orchestrator's capabilities.
+const MOST: usize = 500;
 
 /// The token opens the link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

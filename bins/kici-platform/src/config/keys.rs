@@ -43,6 +43,12 @@ pub(crate) const KEYS: &[Key] = &[
     },
     key("database", "connections", Some("16"), "The most connections to the database."),
     key(
+        "metrics",
+        "listen",
+        None,
+        "Where `/metrics` is served for Prometheus, as `ADDR:PORT`; whoever reaches it may read it. Left out, it is not served.",
+    ),
+    key(
         "log",
         "level",
         Some("info"),
@@ -62,7 +68,7 @@ pub(crate) fn find(section: &str, name: &str) -> Result<&'static Key, String> {
 
 /// The key that an environment variable sets; `None` for one that is none of ours.
 pub(crate) fn find_variable(variable: &str) -> Option<Result<&'static Key, String>> {
-    let sections = ["KICI_SERVER_", "KICI_DATABASE_", "KICI_LOG_"];
+    let sections = ["KICI_SERVER_", "KICI_DATABASE_", "KICI_METRICS_", "KICI_LOG_"];
     if !sections.iter().any(|section| variable.starts_with(section)) {
         return None;
     }

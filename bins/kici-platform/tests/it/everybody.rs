@@ -3,7 +3,9 @@
 //! a sample of a request that succeeds.
 
 use kici_api::Operation;
-use kici_domain::members;
+use kici_domain::{members, teams};
+use kici_model::RoutingKey;
+use kici_orchestrator_core::{Source, Verification};
 use kici_rbac::{Level, Matrix, Resource};
 use kici_testkit::{Database, TestMember, TestOrg, TestPlatform, on_both_databases};
 use reqwest::{Method, RequestBuilder, Response};
@@ -277,6 +279,45 @@ on_both_databases! {
         assert!(tried >= 15, "the document has lost its operations");
     }
 
+    async fn no_body_of_one_organisation_names_what_is_anothers(database: Database) {
+        let stage = Stage::new(&database).await;
+        let (platform, org, other) = (stage.platform(), &stage.scene.org, &stage.elsewhere);
+        let user = stage.zero.id.to_string();
+        let role = async |org: &TestOrg, name: &str| {
+            let sent = json!({"name": name, "permissions": {}});
+            let made = org.request(platform, Method::POST, "/roles").json(&sent);
+            body(made.send().await.unwrap()).await["id"].as_str().unwrap().to_owned()
+        };
+        let (theirs, ours) = (role(org, "Theirs").await, role(other, "Ours").await);
+        let entered = org.enter(platform).await.unwrap();
+        let team = teams::create(platform.app(), &entered, &"Crew".parse().unwrap()).await;
+        let team = team.unwrap().id.to_string();
+        let foreign = [
+            ("permissions_explain", "user", json!({"user": user, "resource": "runs", "level": "read"})),
+            ("roles_simulate", "role", json!({"role": theirs, "change": {"delete": true}})),
+            ("roles_simulate", "assign", json!({"role": ours, "change": {"assign": user}})),
+            ("roles_simulate", "unassign", json!({"role": ours, "change": {"unassign": user}})),
+            ("roles_simulate", "grantTeam", json!({"role": ours, "change": {"grantTeam": team}})),
+            ("roles_simulate", "revokeTeam", json!({"role": ours, "change": {"revokeTeam": team}})),
+        ];
+        for operation in kici_api::operations() {
+            for name in named(&operation) {
+                let rows: Vec<_> =
+                    foreign.iter().filter(|row| row.0 == operation.id && row.1 == name).collect();
+                assert!(!rows.is_empty(), "`{}` has no foreign `{name}` here", operation.id);
+                for (_, _, sent) in rows {
+                    let sample = Sample { ids: vec![], body: Some(sent.clone()) };
+                    let request = stage.request(&operation, &sample, other.id.as_str(), Some(&other.token));
+                    let answer = request.send().await.unwrap();
+                    let status = answer.status().as_u16();
+                    let text = answer.text().await.unwrap();
+                    assert!([404, 422].contains(&status), "{} {sent}: {status} {text}", operation.id);
+                    assert!(!text.contains("Theirs") && !text.contains("Crew"), "{text}");
+                }
+            }
+        }
+    }
+
     async fn no_id_of_one_organisation_works_in_another(database: Database) {
         let stage = Stage::new(&database).await;
         let other = stage.elsewhere.id.as_str();
@@ -296,13 +337,38 @@ on_both_databases! {
     }
 }
 
+/// Words by which bodies name what belongs to an organisation.
+const NAMES: [&str; 8] =
+    ["user", "role", "team", "assign", "unassign", "grantTeam", "revokeTeam", "delivery"];
+
+/// Which of [`NAMES`] the body of an operation has a place for.
+fn named(operation: &Operation) -> Vec<&'static str> {
+    let document: Value = serde_json::from_str(&kici_api::document()).unwrap();
+    let method = operation.method.to_lowercase();
+    let mut text = document["paths"][&operation.path][method]["requestBody"].to_string();
+    // Forms lie in each other twice at the most.
+    for _ in 0..2 {
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for (name, schema) in schemas {
+            text = text.replace(&format!("\"#/components/schemas/{name}\""), &schema.to_string());
+        }
+    }
+    NAMES.into_iter().filter(|name| text.contains(&format!("\"{name}\":{{"))).collect()
+}
+
 /// Anybody succeeds without a token.
 async fn public(stage: &Stage, operation: &Operation) {
     let Scene { platform, org, .. } = &stage.scene;
     let answer = match operation.id.as_str() {
         "webhooks_github" => Post::new("{}").to(platform, org).await,
-        // The generic twin has a test of its own, with a source of its own.
-        "webhooks_generic" => return,
+        "webhooks_generic" => {
+            let key = RoutingKey::Generic { org: org.id.clone(), source: "hooks".into() };
+            let source = [Source::generic(&key, "hooks", Verification::None)];
+            let handler = stage.scene.collected.clone();
+            let _serving = org.orchestrator(platform, source, handler).await.unwrap();
+            let url = platform.url(&format!("/webhook/{}/generic/hooks", org.id));
+            platform.http().post(url).body("{}").send().await.unwrap()
+        }
         _ => stage.call(operation, org.id.as_str(), None).await,
     };
     assert_eq!(answer.status().as_u16(), documented_success(&operation.id), "{}", operation.id);

@@ -268,6 +268,38 @@ async fn capabilities_are_kept_and_each_update_replaces_them() {
     }
 }
 
+kici_testkit::on_both_databases! {
+    async fn what_the_dashboard_may_write_holds_until_the_cluster_says_something_else(database: Database) {
+        let (platform, org) = platform(&database, Limits::default()).await;
+        let listed = async || {
+            let listed = org.request(&platform, Method::GET, "/orchestrators").send().await.unwrap();
+            body(listed).await["orchestrators"][0]["dashboardWrites"].clone()
+        };
+        let mut raw = Raw::serving(&platform, &org).await;
+        assert_eq!(listed().await, json!(null));
+        for (sent, kept) in [
+            // What is no boolean is a no.
+            (json!({"dashboardWrites": {"secrets.set": false, "variables.set": 1, "runs.cancel": true}}),
+             json!({"secrets.set": false, "variables.set": false, "runs.cancel": true})),
+            (json!({}), json!({"secrets.set": false, "variables.set": false, "runs.cancel": true})),
+            (json!({"dashboardWrites": {"secrets.set": false}}), json!({"secrets.set": false})),
+        ] {
+            raw.send(json!({"type": "orch.capabilities.update", "capabilities": sent})).await;
+            raw.send(json!({"type": "source.deregister", "messageId": "m", "routingKeys": []})).await;
+            raw.next().await;
+            assert_eq!(listed().await, kept);
+        }
+        drop(raw);
+        // A process that was just started says nothing of it: that must not allow everything.
+        let mut raw = Raw::serving(&platform, &org).await;
+        assert_eq!(listed().await, json!({"secrets.set": false}));
+        raw.send(json!({"type": "orch.capabilities.update", "capabilities": {"dashboardWrites": {}}})).await;
+        raw.send(json!({"type": "source.deregister", "messageId": "m", "routingKeys": []})).await;
+        raw.next().await;
+        assert_eq!(listed().await, json!({}));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_over_the_limit_closes_the_link() {
     let database = Database::sqlite().await.unwrap();

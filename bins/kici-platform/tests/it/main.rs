@@ -17,6 +17,7 @@ mod document;
 mod event_log;
 mod everybody;
 mod link;
+mod metrics;
 mod orchestrator_keys;
 mod owners;
 mod personal_tokens;

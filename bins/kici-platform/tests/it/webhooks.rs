@@ -88,6 +88,27 @@ on_both_databases! {
         assert_eq!(json(log.send().await.unwrap()).await["items"][0]["status"], "failed");
     }
 
+    async fn an_id_is_taken_once_its_delivery_was_accepted(database: Database) {
+        let scene = Scene::new(&database).await;
+        let id = "11111111-2222-4333-8444-555555555555";
+        let post = |body: &str| Post { id: id.to_owned(), ..Post::new(body) };
+        let mut wrong = post("{}");
+        wrong.signature = "sha256=00".to_owned();
+        // What was refused takes nothing: the sender mends its secret and tries again.
+        problem(wrong.to(&scene.platform, &scene.org).await, 401, "rejected_signature").await;
+        for _ in 0..3 {
+            let answer = json(post("{}").to(&scene.platform, &scene.org).await).await;
+            assert_eq!(answer["deliveryId"], id);
+        }
+        assert_eq!(scene.collected.count(), 1);
+        let other = post("{\"another\":1}").to(&scene.platform, &scene.org).await;
+        problem(other, 409, "delivery_id_taken").await;
+        let log = scene.org.request(&scene.platform, Method::GET, &format!("/event-log?deliveryId={id}"));
+        let items = json(log.send().await.unwrap()).await["items"].clone();
+        let statuses: Vec<_> = items.as_array().unwrap().iter().map(|item| item["status"].clone()).collect();
+        assert_eq!(statuses, ["relayed", "rejected"]);
+    }
+
     async fn generic_sources_are_found_by_name_and_by_id(database: Database) {
         let platform = TestPlatform::start(&database).await.unwrap();
         let org = TestOrg::create(&platform, "Acme").await.unwrap();
