@@ -12,8 +12,9 @@ use kici_model::audit::{Action, Actor, AuditEntry};
 use kici_model::credentials::{Bearer, Credential};
 use kici_model::orgs::OrgState;
 use kici_model::text::RequestId;
-use kici_model::{AuditId, OrgId, Token, TokenKind};
+use kici_model::{AuditId, OrgId, Token, TokenHash, TokenKind};
 use kici_rbac::{Access, Denied, Effective, Permission, RoleGrant, SystemTask};
+use kici_store::WriteTx;
 use kici_store::authn::{Known, KnownOrg, Membership};
 
 pub use error::EnterError;
@@ -45,6 +46,7 @@ pub struct Org<P: Permission> {
     access: Access<OrgId>,
     roles: Vec<RoleGrant>,
     grant: P::Proof<OrgId>,
+    token: TokenHash,
     request_id: RequestId,
 }
 
@@ -80,6 +82,35 @@ impl<P: Permission> Org<P> {
     /// They don't.
     pub fn require<Q: Permission>(&self) -> Result<Q::Proof<OrgId>, Denied> {
         self.access.require::<Q>()
+    }
+
+    /// Begins a change of the organisation, which every other one waits for, and checks the caller
+    /// again inside of it: a right that ended while the change was waiting is not used. What comes
+    /// back says what they hold now; use it instead of `self`.
+    ///
+    /// # Errors
+    /// The first check that they fail by now.
+    pub(crate) async fn begin(&self, app: &App) -> Result<(WriteTx, Self), EnterError> {
+        let mut tx = app.store.write().await?;
+        let known = tx.known(&self.token, self.id()).await?.ok_or(EnterError::Unknown)?;
+        let org = Self::of(app, known, self.token.clone(), &self.request_id)?;
+        Ok((tx, org))
+    }
+
+    /// Whoever presented `token` and is known as this, if they hold `P`.
+    fn of(
+        app: &App,
+        known: Known,
+        token: TokenHash,
+        request_id: &RequestId,
+    ) -> Result<Self, EnterError> {
+        if !known.credential.state.is_usable(app.clock.now()) {
+            return Err(EnterError::Unknown);
+        }
+        let org = known.org.ok_or(EnterError::Hidden)?;
+        let Admitted { actor, access, roles } = admit(known.credential, org)?;
+        let grant = access.require::<P>()?;
+        Ok(Self { actor, access, roles, grant, token, request_id: request_id.clone() })
     }
 
     /// The entry that tells that they did `action` to `target`.
@@ -122,10 +153,8 @@ pub async fn enter<P: Permission>(
     org: &str,
 ) -> Result<Org<P>, EnterError> {
     // A text that can't be an id is looked up as none: a bad token is told first, as always.
-    let Known { credential, org } = authenticate(app, caller, org.parse().ok().as_ref()).await?;
-    let Admitted { actor, access, roles } = admit(credential, org.ok_or(EnterError::Hidden)?)?;
-    let grant = access.require::<P>()?;
-    Ok(Org { actor, access, roles, grant, request_id: caller.request_id.clone() })
+    let (known, token) = authenticate(app, caller, org.parse().ok().as_ref()).await?;
+    Org::of(app, known, token, caller.request_id)
 }
 
 /// Looks up a token that is good for HTTP, and what `org` is to its bearer.
@@ -133,7 +162,7 @@ async fn authenticate(
     app: &App,
     caller: Caller<'_>,
     org: Option<&OrgId>,
-) -> Result<Known, EnterError> {
+) -> Result<(Known, TokenHash), EnterError> {
     let token: Token =
         caller.token.ok_or(EnterError::NoToken)?.parse().map_err(EnterError::Malformed)?;
     if token.kind() == TokenKind::Orchestrator {
@@ -142,9 +171,10 @@ async fn authenticate(
              (`kici_pat_`) or an API key (`kici_sk_`)",
         ));
     }
-    let known = app.store.known(&token.hash(), org).await?.ok_or(EnterError::Unknown)?;
+    let hash = token.hash();
+    let known = app.store.known(&hash, org).await?.ok_or(EnterError::Unknown)?;
     if known.credential.state.is_usable(app.clock.now()) {
-        Ok(known)
+        Ok((known, hash))
     } else {
         Err(EnterError::Unknown)
     }

@@ -12,7 +12,7 @@ use kici_rbac::{Denied, Effective, Matrix, RepoScope, perm};
 use kici_store::StoreError;
 
 use crate::orchestrator_keys::Made;
-use crate::{App, Fault, Kind, Org, Trouble};
+use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
 /// Why an API key was not made.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum ApiKeysError {
     /// Its maker is no person, and no person's key.
     #[error("Only a person, or the key of one, can make API keys")]
     NoPerson,
+    /// What the caller held has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -45,6 +48,7 @@ impl Fault for ApiKeysError {
         match self {
             Self::Missing => Kind::Missing,
             Self::Escalation(_) | Self::NoPerson | Self::NotYours(_) => Kind::Denied,
+            Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -55,6 +59,7 @@ impl Fault for ApiKeysError {
             Self::Escalation(_) => "escalation",
             Self::NoPerson => "person_required",
             Self::NotYours(_) => "insufficient_permission",
+            Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -108,7 +113,7 @@ pub async fn create(
         created_at,
     };
     let entry = org.audit(app, Action::ApiKeyCreated, &id)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     tx.create_api_key(org.grant(), &new, wanted.permissions).await?;
     tx.commit(entry).await?;
     let key = ApiKey {
@@ -134,7 +139,7 @@ pub async fn revoke(
     id: &CredentialId,
 ) -> Result<(), ApiKeysError> {
     let entry = org.audit(app, Action::ApiKeyRevoked, id)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     let is_revoked = match org.require::<perm::ApiKeysAdmin>() {
         Ok(admin) => tx.revoke_api_key(&admin, id, app.clock.now()).await?,
         Err(denied) => {

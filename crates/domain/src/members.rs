@@ -8,7 +8,7 @@ use kici_rbac::simulate::{Change, NotThere, simulate};
 use kici_rbac::{Effective, Granted, perm};
 use kici_store::{NewMember, StoreError, WriteTx};
 
-use crate::{App, Fault, Kind, Org, Trouble};
+use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
 /// Why something could not be done with a member.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,9 @@ pub enum MembersError {
     /// They would gain what the caller does not have.
     #[error(transparent)]
     Escalation(#[from] Escalation),
+    /// What the caller held has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -55,6 +58,7 @@ impl Fault for MembersError {
             Self::NotThere(_) => Kind::Invalid,
             Self::NoMember(_) | Self::NoRole(_) => Kind::Missing,
             Self::OwnersOnly | Self::Escalation(_) => Kind::Denied,
+            Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -67,6 +71,7 @@ impl Fault for MembersError {
             Self::LastOwner => "last_owner",
             Self::OwnersOnly => "owners_only",
             Self::Escalation(_) => "escalation",
+            Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -82,7 +87,7 @@ pub async fn add(
     user: &UserId,
 ) -> Result<(), MembersError> {
     let entry = org.audit(app, Action::MemberAdded, user)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     tx.add_member(org.grant(), NewMember { user, joined_at: app.clock.now() }).await?;
     Ok(tx.commit(entry).await?)
 }
@@ -99,8 +104,8 @@ pub async fn assign_role(
     role: &RoleId,
 ) -> Result<(), MembersError> {
     let entry = org.audit(app, Action::RoleAssigned, user)?;
-    let mut tx = locked(app, org).await?;
-    may_act_on(&mut tx, org, user).await?;
+    let (mut tx, org) = org.begin(app).await?;
+    may_act_on(&mut tx, &org, user).await?;
     let change = Change::Assign { role: role.to_string(), person: user.to_string() };
     for person in simulate(&tx.org_chart(org.grant()).await?, &change)? {
         person.check(org.effective())?;
@@ -121,8 +126,8 @@ pub async fn unassign_role(
     role: &RoleId,
 ) -> Result<(), MembersError> {
     let entry = org.audit(app, Action::RoleUnassigned, user)?;
-    let mut tx = locked(app, org).await?;
-    may_act_on(&mut tx, org, user).await?;
+    let (mut tx, org) = org.begin(app).await?;
+    may_act_on(&mut tx, &org, user).await?;
     if !tx.unassign_role(org.grant(), user, role).await? {
         return Err(MembersError::NoRole(user.clone()));
     }
@@ -141,8 +146,8 @@ pub async fn suspend(
     user: &UserId,
 ) -> Result<(), MembersError> {
     let entry = org.audit(app, Action::MemberSuspended, user)?;
-    let mut tx = locked(app, org).await?;
-    may_act_on(&mut tx, org, user).await?;
+    let (mut tx, org) = org.begin(app).await?;
+    may_act_on(&mut tx, &org, user).await?;
     if !tx.suspend_member(org.grant(), user, Some(app.clock.now())).await? {
         return Err(MembersError::NoMember(user.clone()));
     }
@@ -161,8 +166,8 @@ pub async fn unsuspend(
     user: &UserId,
 ) -> Result<(), MembersError> {
     let entry = org.audit(app, Action::MemberUnsuspended, user)?;
-    let mut tx = locked(app, org).await?;
-    may_act_on(&mut tx, org, user).await?;
+    let (mut tx, org) = org.begin(app).await?;
+    may_act_on(&mut tx, &org, user).await?;
     // They get back what they had, which must not be more than the caller has.
     let back = Effective::from_roles(&tx.org_chart(org.grant()).await?.roles_of(user.as_str()));
     escalation::check(org.effective(), &Effective::none(), &back)?;
@@ -183,21 +188,13 @@ pub async fn remove(
     user: &UserId,
 ) -> Result<(), MembersError> {
     let entry = org.audit(app, Action::MemberRemoved, user)?;
-    let mut tx = locked(app, org).await?;
-    may_act_on(&mut tx, org, user).await?;
+    let (mut tx, org) = org.begin(app).await?;
+    may_act_on(&mut tx, &org, user).await?;
     if !tx.remove_member(org.grant(), user, app.clock.now()).await? {
         return Err(MembersError::NoMember(user.clone()));
     }
     still_owned(&mut tx, org.grant()).await?;
     Ok(tx.commit(entry).await?)
-}
-
-/// A transaction in which nobody else changes who owns the organisation: what is checked in it stays
-/// so until it commits.
-async fn locked(app: &App, org: &Org<perm::MembersAdmin>) -> Result<WriteTx, MembersError> {
-    let mut tx = app.store.write().await?;
-    tx.lock_org(org.grant()).await?;
-    Ok(tx)
 }
 
 async fn may_act_on(

@@ -11,7 +11,7 @@ use kici_model::{CredentialId, Token, TokenKind};
 use kici_rbac::perm;
 use kici_store::StoreError;
 
-use crate::{App, Fault, Kind, Link, Org, Trouble};
+use crate::{App, EnterError, Fault, Kind, Link, Org, Trouble};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -24,6 +24,9 @@ pub enum OrchestratorKeysError {
     /// It would have been made by nobody.
     #[error("Only a person, or the key of one, can make orchestrator keys")]
     NoPerson,
+    /// What the caller held has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -40,6 +43,7 @@ impl Fault for OrchestratorKeysError {
         match self {
             Self::Missing => Kind::Missing,
             Self::NoPerson => Kind::Denied,
+            Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -48,6 +52,7 @@ impl Fault for OrchestratorKeysError {
         match self {
             Self::Missing => "not_found",
             Self::NoPerson => "person_required",
+            Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -104,7 +109,7 @@ pub async fn create(
         created_at: app.clock.now(),
     };
     let entry = org.audit(app, Action::OrchestratorKeyCreated, &id)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     tx.create_orchestrator_key(org.grant(), &new).await?;
     tx.commit(entry).await?;
     let key = OrchestratorKey {
@@ -129,7 +134,7 @@ pub async fn revoke(
     id: &CredentialId,
 ) -> Result<(), OrchestratorKeysError> {
     let entry = org.audit(app, Action::OrchestratorKeyRevoked, id)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     if !tx.revoke_orchestrator_key(org.grant(), id, app.clock.now()).await? {
         return Err(OrchestratorKeysError::Missing);
     }

@@ -33,8 +33,8 @@ pub async fn rename(
     name: &OrgName,
 ) -> Result<orgs::Org, EnterError> {
     let entry = org.audit(app, Action::OrgRenamed, org.id())?;
+    let (mut tx, org) = org.begin(app).await?;
     let membership = org.require::<perm::Membership>()?;
-    let mut tx = app.store.write().await?;
     tx.rename_org(org.grant(), name).await?;
     tx.commit(entry).await?;
     app.store.org(&membership).await?.ok_or(EnterError::Hidden)

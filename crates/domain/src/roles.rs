@@ -10,7 +10,7 @@ use kici_rbac::simulate::{Change, NotThere, PersonChange, simulate as compare};
 use kici_rbac::{Denied, Granted, Matrix, RepoPattern, perm};
 use kici_store::{Lost, StoreError, WriteTx};
 
-use crate::{App, Fault, Kind, Org, Trouble};
+use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
 /// Why something could not be done with a role.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,9 @@ pub enum RolesError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// What the caller held has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -55,6 +58,7 @@ impl Fault for RolesError {
             Self::Stale => Kind::Stale,
             Self::Escalation(_) | Self::Denied(_) => Kind::Denied,
             Self::NotThere(_) => Kind::Invalid,
+            Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -68,6 +72,7 @@ impl Fault for RolesError {
             Self::Escalation(_) => "escalation",
             Self::NotThere(_) => "not_there",
             Self::Denied(_) => "insufficient_permission",
+            Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -134,7 +139,7 @@ pub async fn create(
         created_at: app.clock.now(),
     };
     let entry = org.audit(app, Action::RoleCreated, &role.id)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     tx.create_role(org.grant(), &role).await.map_err(|error| taken(error, &role.name))?;
     tx.commit(entry).await?;
     Ok(role)
@@ -153,7 +158,7 @@ pub async fn update(
     change: RoleChange,
 ) -> Result<Role, RolesError> {
     let entry = org.audit(app, Action::RoleUpdated, id)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     let role = editable(&mut tx, org.grant(), id, tags).await?;
     let edit = Change::Edit {
         role: id.to_string(),
@@ -190,7 +195,7 @@ pub async fn delete(
     tags: Option<&[&str]>,
 ) -> Result<Lost, RolesError> {
     let entry = org.audit(app, Action::RoleDeleted, id)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     editable(&mut tx, org.grant(), id, tags).await?;
     let lost = tx.delete_role(org.grant(), id).await?;
     tx.commit(entry).await?;
@@ -233,7 +238,6 @@ async fn editable(
     id: &RoleId,
     tags: Option<&[&str]>,
 ) -> Result<Role, RolesError> {
-    tx.lock_org(grant).await?;
     let role = tx.role(grant, id).await?.ok_or(RolesError::Missing)?;
     if role.is_owner {
         return Err(RolesError::Owner);

@@ -10,7 +10,7 @@ use kici_rbac::perm;
 use kici_rbac::simulate::{Change, NotThere, simulate};
 use kici_store::StoreError;
 
-use crate::{App, Fault, Kind, Org, Trouble};
+use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
 /// Why something could not be done with a team.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,9 @@ pub enum TeamsError {
     /// Somebody would gain what the caller does not have.
     #[error(transparent)]
     Escalation(#[from] Escalation),
+    /// What the caller held has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -47,6 +50,7 @@ impl Fault for TeamsError {
             Self::Already | Self::Owner => Kind::Conflict,
             Self::NotThere(_) => Kind::Invalid,
             Self::Escalation(_) => Kind::Denied,
+            Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -57,6 +61,7 @@ impl Fault for TeamsError {
             Self::NotThere(_) => "not_there",
             Self::Owner => "built_in_role",
             Self::Escalation(_) => "escalation",
+            Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -74,7 +79,7 @@ pub async fn create(
     let id = TeamId::new(&*app.clock, &*app.entropy).map_err(Trouble::from)?;
     let team = Team { id, name: name.clone(), created_at: app.clock.now() };
     let entry = org.audit(app, Action::TeamCreated, &team.id)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     tx.create_team(org.grant(), &team).await?;
     tx.commit(entry).await?;
     Ok(team)
@@ -91,7 +96,7 @@ pub async fn add_member(
     user: &UserId,
 ) -> Result<(), TeamsError> {
     let entry = org.audit(app, Action::TeamMemberAdded, team)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     let change = Change::JoinTeam { team: team.to_string(), person: user.to_string() };
     for person in simulate(&tx.org_chart(org.grant()).await?, &change)? {
         person.check(org.effective())?;
@@ -112,7 +117,7 @@ pub async fn grant_role(
     role: &RoleId,
 ) -> Result<(), TeamsError> {
     let entry = org.audit(app, Action::TeamRoleGranted, team)?;
-    let mut tx = app.store.write().await?;
+    let (mut tx, org) = org.begin(app).await?;
     let chart = tx.org_chart(org.grant()).await?;
     if chart.roles.iter().any(|known| known.id == role.as_str() && known.is_owner) {
         return Err(TeamsError::Owner);

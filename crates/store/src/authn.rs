@@ -13,7 +13,7 @@ use sea_orm::prelude::DateTimeUtc;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 
 use crate::error::OrCorrupt;
-use crate::{Store, StoreError, credentials, orgs, roles};
+use crate::{Store, StoreError, WriteTx, credentials, orgs, roles};
 
 /// `$1` is the hash of a token, `$2` the id of an organisation or null. One row for each role that
 /// reaches the person, or one row without a role; no row at all for an unknown token.
@@ -84,35 +84,55 @@ impl Store {
         hash: &TokenHash,
         org: Option<&OrgId>,
     ) -> Result<Option<Known>, StoreError> {
-        let statement = Statement::from_sql_and_values(
-            self.read.get_database_backend(),
-            AUTHORIZATION,
-            [hash.as_str().into(), org.map(OrgId::to_string).into()],
-        );
-        let rows = self.read.query_all_raw(statement).await?;
-        let Some(first) = rows.first() else { return Ok(None) };
-        let credential = credential(first)?;
-        let Some(id) = first.try_get::<Option<String>>("", "found_org")? else {
-            return Ok(Some(Known { credential, org: None }));
-        };
-        let membership = match first.try_get::<Option<String>>("", "member")? {
-            None => None,
-            Some(_) => Some(Membership {
-                suspended_at: time(first, "suspended_at")?,
-                roles: rows
-                    .iter()
-                    .map(role)
-                    .filter_map(Result::transpose)
-                    .collect::<Result<_, _>>()?,
-            }),
-        };
-        let org = KnownOrg {
-            state: orgs::state(time(first, "disabled_at")?),
-            membership,
-            id: id.parse().or_corrupt("orgs", &id)?,
-        };
-        Ok(Some(Known { credential, org: Some(org) }))
+        read(&self.read, hash, org).await
     }
+}
+
+impl WriteTx {
+    /// The same, inside of a change: every other change of the organisation waits until this one
+    /// ends, so that what is read stays so until the commit.
+    ///
+    /// # Errors
+    /// The database fails, or a row is corrupt.
+    pub async fn known(
+        &mut self,
+        hash: &TokenHash,
+        org: &OrgId,
+    ) -> Result<Option<Known>, StoreError> {
+        orgs::lock(&self.tx, org).await?;
+        read(&self.tx, hash, Some(org)).await
+    }
+}
+
+async fn read(
+    db: &impl ConnectionTrait,
+    hash: &TokenHash,
+    org: Option<&OrgId>,
+) -> Result<Option<Known>, StoreError> {
+    let statement = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        AUTHORIZATION,
+        [hash.as_str().into(), org.map(OrgId::to_string).into()],
+    );
+    let rows = db.query_all_raw(statement).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let credential = credential(first)?;
+    let Some(id) = first.try_get::<Option<String>>("", "found_org")? else {
+        return Ok(Some(Known { credential, org: None }));
+    };
+    let membership = match first.try_get::<Option<String>>("", "member")? {
+        None => None,
+        Some(_) => Some(Membership {
+            suspended_at: time(first, "suspended_at")?,
+            roles: rows.iter().map(role).filter_map(Result::transpose).collect::<Result<_, _>>()?,
+        }),
+    };
+    let org = KnownOrg {
+        state: orgs::state(time(first, "disabled_at")?),
+        membership,
+        id: id.parse().or_corrupt("orgs", &id)?,
+    };
+    Ok(Some(Known { credential, org: Some(org) }))
 }
 
 fn time(row: &QueryResult, column: &str) -> Result<Option<Timestamp>, DbErr> {

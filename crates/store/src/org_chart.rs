@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 
 use crate::members::{memberships, role_assignments};
 use crate::teams::{row as team_row, team_members, team_roles};
-use crate::{Store, StoreError, WriteTx, orgs, roles};
+use crate::{Store, StoreError, WriteTx, roles};
 
 impl Store {
     /// The whole chart.
@@ -43,13 +43,11 @@ impl MayCompare for Granted<perm::TeamsAdmin, OrgId> {
 }
 
 impl WriteTx {
-    /// The whole chart. Every other change of the organisation's roles waits until this transaction
-    /// ends, so that what is compared stays as it is compared.
+    /// The whole chart, as this transaction sees it.
     ///
     /// # Errors
     /// The database fails.
     pub async fn org_chart(&mut self, grant: &impl MayCompare) -> Result<Assignments, StoreError> {
-        orgs::lock(&self.tx, grant.org()).await?;
         read(&self.tx, grant.org()).await
     }
 }

@@ -85,18 +85,6 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Makes every other change of the organisation's members and roles wait until this transaction
-    /// ends.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn lock_org(
-        &mut self,
-        grant: &Granted<perm::MembersAdmin, OrgId>,
-    ) -> Result<(), StoreError> {
-        lock(&self.tx, grant.tenant()).await
-    }
-
     /// Gives the organisation another name.
     ///
     /// # Errors

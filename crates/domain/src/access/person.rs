@@ -68,7 +68,7 @@ impl Me {
 /// # Errors
 /// They have no working token, or it is no person's.
 pub async fn enter_person(app: &App, caller: Caller<'_>) -> Result<Me, EnterError> {
-    let Known { credential, .. } = authenticate(app, caller, None).await?;
+    let (Known { credential, .. }, _) = authenticate(app, caller, None).await?;
     let Bearer::Person { user, scopes, agent } = credential.bearer else {
         return Err(EnterError::PersonRequired);
     };
