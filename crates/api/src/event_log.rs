@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kici_domain::{App, event_log};
 use kici_model::delivery::Attempt;
 use kici_model::event_log::{Event, EventFilter, EventStatus};
-use kici_model::page::Limit;
 use kici_model::text::DeliveryId;
 use kici_model::{RoutingKey, Timestamp};
 use kici_rbac::perm;
@@ -15,7 +14,8 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use crate::org::Org;
-use crate::problem::{ApiError, FieldError};
+use crate::page;
+use crate::problem::ApiError;
 use crate::routes::Tag;
 use crate::text::Txt;
 
@@ -119,16 +119,12 @@ impl EventLog {
         #[oai(name = "toTimestamp")]
         to: Query<Option<Txt<Timestamp>>>,
     ) -> Result<Json<EventLogPage>, ApiError> {
-        let limit = match limit.0 {
-            None => Limit::DEFAULT,
-            Some(limit) => Limit::new(limit).ok_or_else(|| out_of_range(limit))?,
-        };
-        let plain = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let limit = page::limit(limit.0)?;
         let filter = EventFilter {
             routing_key: routing_key.0.map(|key| key.0),
-            event: plain(event.0),
+            event: page::plain(event.0),
             status: status.0.map(|status| status.0),
-            delivery_id: plain(delivery_id.0),
+            delivery_id: page::plain(delivery_id.0),
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),
         };
@@ -155,11 +151,6 @@ impl EventLog {
         let found = event_log::get(&app, &org, &delivery.0.0).await?;
         Ok(Json(EventLogDeliveries { items: found.into_iter().map(EventLogItem::from).collect() }))
     }
-}
-
-fn out_of_range(limit: u64) -> ApiError {
-    let message = format!("is {limit}; 1 to {} work", Limit::MAX);
-    ApiError::fields(vec![FieldError { path: "limit".to_owned(), message, position: None }])
 }
 
 impl From<Event> for EventLogItem {

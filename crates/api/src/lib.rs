@@ -2,6 +2,7 @@
 //! WebSocket. A handler extracts, calls the domain and translates; it decides nothing.
 
 mod api_keys;
+mod audit;
 mod body;
 mod client_ip;
 mod credentials;
@@ -13,11 +14,13 @@ mod health;
 mod link;
 mod matrix;
 mod me;
+mod members;
 mod metrics;
 mod orchestrator_keys;
 mod orchestrators;
 mod org;
 mod orgs;
+mod page;
 mod permissions;
 mod personal_tokens;
 mod problem;
@@ -25,6 +28,7 @@ mod request_id;
 mod roles;
 mod routes;
 mod sources;
+mod teams;
 mod text;
 mod users;
 mod webhooks;

@@ -151,10 +151,13 @@ macro_rules! faults {
 faults! {
     kici_domain::Trouble,
     kici_domain::api_keys::ApiKeysError,
+    kici_domain::audit::AuditError,
     kici_domain::event_log::EventLogError,
+    kici_domain::members::MembersError,
     kici_domain::orchestrator_keys::OrchestratorKeysError,
     kici_domain::personal_tokens::PersonalTokensError,
     kici_domain::roles::RolesError,
+    kici_domain::teams::TeamsError,
 }
 
 impl From<EnterError> for ApiError {

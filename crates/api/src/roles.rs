@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kici_domain::App;
 use kici_domain::roles::{self, NewRole, RoleChange};
+use kici_model::text::RoleName;
 use kici_model::{RoleId, roles as model};
 use kici_rbac::{RepoPattern, perm};
 use poem::web::Data;
@@ -75,6 +76,33 @@ pub(crate) struct RoleUpdate {
     repo_patterns: Option<Vec<String>>,
 }
 
+/// The name of a copy.
+#[derive(Debug, Object)]
+pub(crate) struct RoleClone {
+    /// Its name: 1 to 100 characters.
+    name: String,
+}
+
+/// A role to begin with.
+#[derive(Debug, Object)]
+pub(crate) struct RoleTemplate {
+    /// Stands for it in programs.
+    key: String,
+    /// What the role would be called.
+    name: String,
+    /// What it is for.
+    description: String,
+    /// What it gives.
+    permissions: Permissions,
+}
+
+/// All templates.
+#[derive(Debug, Object)]
+pub(crate) struct RoleTemplates {
+    /// By how much they give.
+    templates: Vec<RoleTemplate>,
+}
+
 /// What a deleted role took along.
 #[derive(Debug, Object)]
 pub(crate) struct RoleDeleted {
@@ -112,6 +140,14 @@ impl Form for RoleCreate {
             permissions: permissions?,
             patterns: patterns.or_else(everywhere)?,
         })
+    }
+}
+
+impl Form for RoleClone {
+    type Command = RoleName;
+
+    fn read(fields: &mut Fields) -> Option<RoleName> {
+        fields.required("name")
     }
 }
 
@@ -170,6 +206,28 @@ impl Roles {
         body: Body<simulate::RoleSimulate>,
     ) -> Result<Json<simulate::RoleSimulation>, ApiError> {
         Ok(Json(roles::simulate(&app, &org, &body.0).await?.into()))
+    }
+
+    /// Roles to begin with. They are no roles until one is made of them.
+    #[oai(path = "/role-templates", method = "get", operation_id = "roles_templates")]
+    async fn templates(&self, org: Org<perm::MembersRead>) -> Json<RoleTemplates> {
+        let _org = org;
+        let templates = roles::TEMPLATES.iter().map(RoleTemplate::from).collect();
+        Json(RoleTemplates { templates })
+    }
+
+    /// Make a role that gives what another one gives, under another name.
+    #[oai(path = "/roles/:role/clone", method = "post", operation_id = "roles_clone")]
+    async fn copy(
+        &self,
+        org: Org<perm::MembersAdmin>,
+        role: Path<Txt<RoleId>>,
+        app: Data<&Arc<App>>,
+        body: Body<RoleClone>,
+    ) -> Result<Created, ApiError> {
+        let role = roles::copy(&app, &org, &role.0.0, body.0).await?;
+        let etag = etag(&role);
+        Ok(Created::Created(Json(role.into()), etag))
     }
 
     /// One role.
@@ -237,6 +295,17 @@ fn tags(if_match: Option<&str>) -> Option<Vec<&str>> {
 
 fn strong(tag: &str) -> Option<&str> {
     tag.strip_prefix('"')?.strip_suffix('"')
+}
+
+impl From<&roles::Template> for RoleTemplate {
+    fn from(template: &roles::Template) -> Self {
+        Self {
+            key: template.key.to_owned(),
+            name: template.name.to_owned(),
+            description: template.description.to_owned(),
+            permissions: Permissions(template.permissions),
+        }
+    }
 }
 
 impl From<model::Role> for Role {

@@ -14,8 +14,10 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::api_keys::ApiKeys;
+use crate::audit::Audit;
 use crate::event_log::EventLog;
 use crate::health::Health;
+use crate::members::Members;
 use crate::orchestrator_keys::OrchestratorKeys;
 use crate::orchestrators::Orchestrators;
 use crate::orgs::Orgs;
@@ -23,6 +25,7 @@ use crate::permissions::Permissions;
 use crate::personal_tokens::PersonalTokens;
 use crate::roles::Roles;
 use crate::sources::Sources;
+use crate::teams::Teams;
 use crate::users::Users;
 use crate::webhooks::Webhooks;
 use crate::{body, document, link, problem, request_id};
@@ -75,6 +78,12 @@ pub(crate) enum Tag {
     /// The organization itself.
     #[oai(rename = "orgs")]
     Orgs,
+    /// Who belongs to the organization.
+    #[oai(rename = "members")]
+    Members,
+    /// People who share roles.
+    #[oai(rename = "teams")]
+    Teams,
     /// What somebody may do, and why.
     #[oai(rename = "permissions")]
     Permissions,
@@ -96,6 +105,9 @@ pub(crate) enum Tag {
     /// Every delivery, and what became of it.
     #[oai(rename = "event-log")]
     EventLog,
+    /// What was done, and what was denied.
+    #[oai(rename = "audit")]
+    Audit,
     /// Where providers post their webhooks.
     #[oai(rename = "webhooks")]
     Webhooks,
@@ -113,6 +125,8 @@ pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
         Users,
         PersonalTokens,
         Orgs,
+        Members,
+        Teams,
         Permissions,
         Roles,
         ApiKeys,
@@ -120,6 +134,7 @@ pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
         Orchestrators,
         Sources,
         EventLog,
+        Audit,
     );
     OpenApiService::new(all, TITLE, VERSION).url_prefix("/api/v1")
 }

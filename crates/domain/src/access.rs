@@ -138,6 +138,7 @@ fn entry(
         actor: actor.clone(),
         action,
         target: target.to_string(),
+        details: None,
         request_id: request_id.to_string(),
         at: app.clock.now(),
     })

@@ -1,9 +1,50 @@
 //! Cursors: where a page ended, signed, so that nobody pages where they choose.
 
 use data_encoding::BASE64URL_NOPAD;
-use kici_model::page::Position;
+use kici_model::page::{Page, Position};
 use kici_model::{OrgId, Timestamp};
 use ring::hmac;
+
+use crate::{App, Fault, Kind};
+
+/// The cursor was not made by this server for this list.
+#[derive(Debug, thiserror::Error)]
+#[error("`cursor` is not one that this list gave out; leave it out to begin at the start")]
+pub struct InvalidCursor;
+
+impl Fault for InvalidCursor {
+    fn kind(&self) -> Kind {
+        Kind::Malformed
+    }
+
+    fn code(&self) -> &'static str {
+        "invalid_cursor"
+    }
+}
+
+impl App {
+    /// Where the page begins that `cursor` asks for.
+    pub(crate) fn after(
+        &self,
+        org: &OrgId,
+        list: &str,
+        cursor: Option<&str>,
+    ) -> Result<Option<Position>, InvalidCursor> {
+        let read = |cursor| self.cursors.decode(org, list, cursor).ok_or(InvalidCursor);
+        cursor.map(read).transpose()
+    }
+
+    /// The page, with the cursor of the next.
+    pub(crate) fn page<T>(
+        &self,
+        org: &OrgId,
+        list: &str,
+        page: Page<T, Position>,
+    ) -> Page<T, String> {
+        let next = page.next.map(|position| self.cursors.encode(org, list, &position));
+        Page { items: page.items, next }
+    }
+}
 
 /// Enough of the signature: a cursor grants nothing that the request does not.
 const TAG: usize = 16;
@@ -22,7 +63,7 @@ impl Cursors {
     /// The cursor for `position` in `list` of `org`.
     pub(crate) fn encode(&self, org: &OrgId, list: &str, position: &Position) -> String {
         let mut bytes = position.at.micros().to_be_bytes().to_vec();
-        bytes.extend_from_slice(position.id.as_str().as_bytes());
+        bytes.extend_from_slice(position.id.as_bytes());
         let tag = self.tag(org, list, &bytes);
         bytes.extend(tag.as_ref().iter().take(TAG));
         BASE64URL_NOPAD.encode(&bytes)
@@ -41,7 +82,7 @@ impl Cursors {
         let (at, id) = signed.split_first_chunk::<8>()?;
         Some(Position {
             at: Timestamp::from_micros(i64::from_be_bytes(*at))?,
-            id: std::str::from_utf8(id).ok()?.parse().ok()?,
+            id: std::str::from_utf8(id).ok()?.to_owned(),
         })
     }
 
@@ -64,7 +105,7 @@ mod tests {
         let org: OrgId = "org_a".parse().unwrap();
         let position = Position {
             at: Timestamp::from_micros(1_795_312_376_417_001).unwrap(),
-            id: "evt_0abc".parse().unwrap(),
+            id: "evt_0abc".to_owned(),
         };
         let cursor = cursors.encode(&org, "event-log", &position);
         assert_eq!(cursors.decode(&org, "event-log", &cursor), Some(position));

@@ -5,6 +5,7 @@ use kici_model::page::{Limit, Page};
 use kici_model::text::DeliveryId;
 use kici_rbac::perm;
 
+use crate::cursor::InvalidCursor;
 use crate::{App, Fault, Kind, Org, Trouble};
 
 const LIST: &str = "event-log";
@@ -13,8 +14,8 @@ const LIST: &str = "event-log";
 #[derive(Debug, thiserror::Error)]
 pub enum EventLogError {
     /// The cursor was not made by this server for this list.
-    #[error("`cursor` is not one that this list gave out; leave it out to begin with the newest")]
-    Cursor,
+    #[error(transparent)]
+    Cursor(#[from] InvalidCursor),
     /// There is no such delivery.
     #[error("This organization has had no delivery with this id")]
     Missing,
@@ -26,7 +27,7 @@ pub enum EventLogError {
 impl Fault for EventLogError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Cursor => Kind::Malformed,
+            Self::Cursor(error) => error.kind(),
             Self::Missing => Kind::Missing,
             Self::Trouble(trouble) => trouble.kind(),
         }
@@ -34,7 +35,7 @@ impl Fault for EventLogError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Cursor => "invalid_cursor",
+            Self::Cursor(error) => error.code(),
             Self::Missing => "not_found",
             Self::Trouble(trouble) => trouble.code(),
         }
@@ -52,15 +53,13 @@ pub async fn list(
     limit: Limit,
     cursor: Option<&str>,
 ) -> Result<Page<Event, String>, EventLogError> {
-    let read = |cursor| app.cursors.decode(org.id(), LIST, cursor).ok_or(EventLogError::Cursor);
-    let after = cursor.map(read).transpose()?;
+    let after = app.after(org.id(), LIST, cursor)?;
     let page = app
         .store
         .events(org.grant(), filter, after.as_ref(), limit)
         .await
         .map_err(Trouble::from)?;
-    let next = page.next.map(|position| app.cursors.encode(org.id(), LIST, &position));
-    Ok(Page { items: page.items, next })
+    Ok(app.page(org.id(), LIST, page))
 }
 
 /// The deliveries with this id, newest first: more than one when a sender has repeated it.

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod api_keys;
 mod app;
+pub mod audit;
 mod cursor;
 pub mod event_log;
 mod fault;
@@ -27,5 +28,6 @@ pub mod webhooks;
 
 pub use access::{Caller, EnterError, Link, Me, Org};
 pub use app::{App, Settings};
+pub use cursor::InvalidCursor;
 pub use fault::{Fault, Kind, Trouble};
 pub use kici_wire::shorten;

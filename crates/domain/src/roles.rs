@@ -1,6 +1,8 @@
 //! Roles: made, changed, deleted. Nobody gives what they do not have: a change of a role that is in
 //! use is compared for each person whom it reaches, before and after.
 
+mod templates;
+
 use kici_model::audit::Action;
 use kici_model::roles::Role;
 use kici_model::text::{Description, RoleName};
@@ -9,6 +11,8 @@ use kici_rbac::escalation::Escalation;
 use kici_rbac::simulate::{Change, NotThere, PersonChange, simulate as compare};
 use kici_rbac::{Denied, Granted, Matrix, RepoPattern, perm};
 use kici_store::{Lost, StoreError, WriteTx};
+
+pub use templates::{TEMPLATES, Template};
 
 use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
@@ -143,6 +147,23 @@ pub async fn create(
     tx.create_role(org.grant(), &role).await.map_err(|error| taken(error, &role.name))?;
     tx.commit(entry).await?;
     Ok(role)
+}
+
+/// Makes a role that gives what another one gives, under another name. Owner is copied as a role that
+/// is none: all levels, without ownership.
+///
+/// # Errors
+/// There is no such role, the name is taken, or the server did not do its part.
+pub async fn copy(
+    app: &App,
+    org: &Org<perm::MembersAdmin>,
+    id: &RoleId,
+    name: RoleName,
+) -> Result<Role, RolesError> {
+    let reads = org.require::<perm::MembersRead>()?;
+    let role = app.store.role(&reads, id).await?.ok_or(RolesError::Missing)?;
+    let Role { description, permissions, patterns, .. } = role;
+    create(app, org, NewRole { name, description, permissions, patterns }).await
 }
 
 /// Changes a role, if it still is what one of `tags` stands for.

@@ -207,6 +207,7 @@ fn entry(
         actor: Actor::System { component: SystemTask::Setup.as_str() },
         action,
         target: target.to_string(),
+        details: None,
         request_id: "setup".to_owned(),
         at: app.clock.now(),
     })

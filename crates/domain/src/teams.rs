@@ -2,22 +2,29 @@
 //! has, as with a role that is assigned directly.
 
 use kici_model::audit::Action;
-use kici_model::teams::Team;
+use kici_model::teams::{FullTeam, Team};
 use kici_model::text::TeamName;
 use kici_model::{RoleId, TeamId, UserId};
 use kici_rbac::escalation::Escalation;
 use kici_rbac::perm;
 use kici_rbac::simulate::{Change, NotThere, simulate};
 use kici_store::StoreError;
+use serde_json::json;
 
 use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
 /// Why something could not be done with a team.
 #[derive(Debug, thiserror::Error)]
 pub enum TeamsError {
-    /// The name is taken, or that is so already, or somebody is not of this organisation.
-    #[error("The name is taken, or that is so already")]
-    Already,
+    /// Another team has the name.
+    #[error("Another team has the name `{0}`; names differ by more than upper and lower case")]
+    NameTaken(TeamName),
+    /// The organisation has no such team.
+    #[error("This organization has no team with this id")]
+    Missing,
+    /// The member, or the role, is not in the team.
+    #[error("This is not in the team, or there is no such team")]
+    NotIn,
     /// A role, person or team is not there.
     #[error("{0}")]
     NotThere(#[from] NotThere),
@@ -37,18 +44,16 @@ pub enum TeamsError {
 
 impl From<StoreError> for TeamsError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict(_) => Self::Already,
-            other => Self::Trouble(other.into()),
-        }
+        Self::Trouble(error.into())
     }
 }
 
 impl Fault for TeamsError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Already | Self::Owner => Kind::Conflict,
-            Self::NotThere(_) => Kind::Invalid,
+            Self::NameTaken(_) | Self::Owner => Kind::Conflict,
+            Self::Missing | Self::NotIn => Kind::Missing,
+            Self::NotThere(_) => Kind::Missing,
             Self::Escalation(_) => Kind::Denied,
             Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
@@ -57,8 +62,9 @@ impl Fault for TeamsError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Already => "already",
-            Self::NotThere(_) => "not_there",
+            Self::NameTaken(_) => "name_taken",
+            Self::Missing | Self::NotIn => "not_found",
+            Self::NotThere(_) => "not_found",
             Self::Owner => "built_in_role",
             Self::Escalation(_) => "escalation",
             Self::Enter(error) => error.code(),
@@ -80,15 +86,61 @@ pub async fn create(
     let team = Team { id, name: name.clone(), created_at: app.clock.now() };
     let entry = org.audit(app, Action::TeamCreated, &team.id)?;
     let (mut tx, org) = org.begin(app).await?;
-    tx.create_team(org.grant(), &team).await?;
+    let made = tx.create_team(org.grant(), &team).await;
+    made.map_err(|error| taken(error, name))?;
     tx.commit(entry).await?;
     Ok(team)
+}
+
+/// All teams by name, with their members and roles.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(app: &App, org: &Org<perm::TeamsRead>) -> Result<Vec<FullTeam>, TeamsError> {
+    Ok(app.store.teams(org.grant()).await?)
+}
+
+/// Gives a team another name.
+///
+/// # Errors
+/// The name is taken, there is no such team, or the server did not do its part.
+pub async fn rename(
+    app: &App,
+    org: &Org<perm::TeamsAdmin>,
+    team: &TeamId,
+    name: &TeamName,
+) -> Result<(), TeamsError> {
+    let entry = org.audit(app, Action::TeamRenamed, team)?;
+    let (mut tx, org) = org.begin(app).await?;
+    let is_there = tx.rename_team(org.grant(), team, name).await;
+    if !is_there.map_err(|error| taken(error, name))? {
+        return Err(TeamsError::Missing);
+    }
+    Ok(tx.commit(entry.with(json!({"name": name.as_str()}))).await?)
+}
+
+/// Deletes a team. Its members lose what it granted.
+///
+/// # Errors
+/// There is no such team, or the server did not do its part.
+pub async fn delete(
+    app: &App,
+    org: &Org<perm::TeamsAdmin>,
+    team: &TeamId,
+) -> Result<(), TeamsError> {
+    let entry = org.audit(app, Action::TeamDeleted, team)?;
+    let (mut tx, org) = org.begin(app).await?;
+    if !tx.delete_team(org.grant(), team).await? {
+        return Err(TeamsError::Missing);
+    }
+    Ok(tx.commit(entry).await?)
 }
 
 /// Puts a member into a team. They gain its roles.
 ///
 /// # Errors
-/// They would gain what the caller does not have, or the server did not do its part.
+/// They would gain what the caller does not have, somebody is not there, or the server did not do its
+/// part.
 pub async fn add_member(
     app: &App,
     org: &Org<perm::TeamsAdmin>,
@@ -102,14 +154,32 @@ pub async fn add_member(
         person.check(org.effective())?;
     }
     tx.add_to_team(org.grant(), team, user).await?;
-    Ok(tx.commit(entry).await?)
+    Ok(tx.commit(entry.with(json!({"user": user.as_str()}))).await?)
+}
+
+/// Takes a member out of a team. They lose what only the team gave them.
+///
+/// # Errors
+/// They are not in it, or the server did not do its part.
+pub async fn remove_member(
+    app: &App,
+    org: &Org<perm::TeamsAdmin>,
+    team: &TeamId,
+    user: &UserId,
+) -> Result<(), TeamsError> {
+    let entry = org.audit(app, Action::TeamMemberRemoved, team)?;
+    let (mut tx, org) = org.begin(app).await?;
+    if !tx.remove_from_team(org.grant(), team, user).await? {
+        return Err(TeamsError::NotIn);
+    }
+    Ok(tx.commit(entry.with(json!({"user": user.as_str()}))).await?)
 }
 
 /// Grants a role to a team. All its members gain it.
 ///
 /// # Errors
-/// It is Owner, somebody would gain what the caller does not have, or the server did not do its
-/// part.
+/// It is Owner, somebody would gain what the caller does not have, something is not there, or the
+/// server did not do its part.
 pub async fn grant_role(
     app: &App,
     org: &Org<perm::TeamsAdmin>,
@@ -127,5 +197,30 @@ pub async fn grant_role(
         person.check(org.effective())?;
     }
     tx.grant_to_team(org.grant(), team, role).await?;
-    Ok(tx.commit(entry).await?)
+    Ok(tx.commit(entry.with(json!({"role": role.as_str()}))).await?)
+}
+
+/// Takes a role from a team. Its members lose what only that gave them.
+///
+/// # Errors
+/// It does not have the role, or the server did not do its part.
+pub async fn revoke_role(
+    app: &App,
+    org: &Org<perm::TeamsAdmin>,
+    team: &TeamId,
+    role: &RoleId,
+) -> Result<(), TeamsError> {
+    let entry = org.audit(app, Action::TeamRoleRevoked, team)?;
+    let (mut tx, org) = org.begin(app).await?;
+    if !tx.revoke_from_team(org.grant(), team, role).await? {
+        return Err(TeamsError::NotIn);
+    }
+    Ok(tx.commit(entry.with(json!({"role": role.as_str()}))).await?)
+}
+
+fn taken(error: StoreError, name: &TeamName) -> TeamsError {
+    match error {
+        StoreError::Conflict(_) => TeamsError::NameTaken(name.clone()),
+        other => other.into(),
+    }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::sources::words;
-use crate::{AuditId, CredentialId, OrgId, Text, TextError, Timestamp, UserId};
+use crate::{AuditId, CredentialId, OrgId, ServiceAccountId, Text, TextError, Timestamp, UserId};
 
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,13 @@ pub enum Actor {
         /// Who made it.
         maker: UserId,
     },
+    /// A service account, by one of its keys.
+    ServiceAccount {
+        /// The account.
+        id: ServiceAccountId,
+        /// The key.
+        credential: CredentialId,
+    },
     /// A part of the program itself, such as `setup`.
     System {
         /// Which.
@@ -33,12 +40,13 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// `user`, `api_key` or `system`.
+    /// `user`, `api_key`, `service_account` or `system`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::User { .. } => "user",
             Self::ApiKey { .. } => "api_key",
+            Self::ServiceAccount { .. } => "service_account",
             Self::System { .. } => "system",
         }
     }
@@ -49,6 +57,7 @@ impl Actor {
         match self {
             Self::User { id, .. } => id.as_str(),
             Self::ApiKey { id, .. } => id.as_str(),
+            Self::ServiceAccount { id, .. } => id.as_str(),
             Self::System { component } => component,
         }
     }
@@ -58,6 +67,18 @@ impl Actor {
     pub const fn person(&self) -> Option<&UserId> {
         match self {
             Self::User { id, .. } | Self::ApiKey { maker: id, .. } => Some(id),
+            Self::ServiceAccount { .. } | Self::System { .. } => None,
+        }
+    }
+
+    /// The token that the actor came with.
+    #[must_use]
+    pub const fn credential(&self) -> Option<&CredentialId> {
+        match self {
+            Self::User { credential, .. } | Self::ServiceAccount { credential, .. } => {
+                Some(credential)
+            }
+            Self::ApiKey { id, .. } => Some(id),
             Self::System { .. } => None,
         }
     }
@@ -76,10 +97,74 @@ pub struct AuditEntry {
     pub action: Action,
     /// To what: an id.
     pub target: String,
+    /// What else there is to tell, such as what was there before: names and ids, never a secret.
+    pub details: Option<serde_json::Value>,
     /// The id of the request that asked for it.
     pub request_id: String,
     /// When.
     pub at: Timestamp,
+}
+
+impl AuditEntry {
+    /// The entry with more to tell.
+    #[must_use]
+    pub fn with(self, details: serde_json::Value) -> Self {
+        Self { details: Some(details), ..self }
+    }
+}
+
+/// One row of the audit log, as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// Its id.
+    pub id: AuditId,
+    /// `user`, `api_key`, `service_account` or `system`.
+    pub actor_type: String,
+    /// The id of the person or key, or the name of the component.
+    pub actor_id: String,
+    /// The token that they came with.
+    pub credential: Option<String>,
+    /// What they did.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// Whether they could.
+    pub outcome: Outcome,
+    /// How often within the minute, for what was denied.
+    pub times: i64,
+    /// What else there is to tell: a JSON object.
+    pub details: Option<serde_json::Value>,
+    /// The id of the request that asked for it.
+    pub request_id: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which rows a list is limited to; what is `None` limits nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Those of this person, key or component.
+    pub actor: Option<String>,
+    /// Those of this action, or with a dot at its end of all that begin with it.
+    pub action: Option<String>,
+    /// Those that were done to this.
+    pub target: Option<String>,
+    /// Those that ended so.
+    pub outcome: Option<Outcome>,
+    /// Those at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Those before this moment.
+    pub to: Option<Timestamp>,
+}
+
+words! {
+    /// Whether something was done.
+    Outcome, "an outcome" {
+        /// It was.
+        Allowed = "allowed",
+        /// It was not.
+        Denied = "denied",
+    }
 }
 
 words! {
@@ -125,5 +210,51 @@ words! {
         RoleUpdated = "role.updated",
         /// A role was deleted, and with it its assignments.
         RoleDeleted = "role.deleted",
+        /// The roles of a member were set.
+        MemberRolesSet = "member.roles_set",
+        /// A member's level of CI trust was set, or is taken from their roles again.
+        MemberCiTrustSet = "member.ci_trust_set",
+        /// Somebody left.
+        MemberLeft = "member.left",
+        /// A team got another name.
+        TeamRenamed = "team.renamed",
+        /// A team was deleted, and with it what it granted.
+        TeamDeleted = "team.deleted",
+        /// Somebody was taken out of a team.
+        TeamMemberRemoved = "team.member_removed",
+        /// A role was taken from a team.
+        TeamRoleRevoked = "team.role_revoked",
+        /// A key got a new token.
+        ApiKeyRotated = "api_key.rotated",
+        /// An orchestrator key got a new token.
+        OrchestratorKeyRotated = "orchestrator_key.rotated",
+        /// A service account was made.
+        ServiceAccountCreated = "service_account.created",
+        /// A service account was changed.
+        ServiceAccountUpdated = "service_account.updated",
+        /// A service account was deleted, and with it its keys.
+        ServiceAccountDeleted = "service_account.deleted",
+        /// A service account got one more key.
+        ServiceAccountKeyCreated = "service_account.key_created",
+        /// A key of a service account got a new token.
+        ServiceAccountKeyRotated = "service_account.key_rotated",
+        /// A key of a service account was revoked.
+        ServiceAccountKeyRevoked = "service_account.key_revoked",
+        /// Somebody was invited.
+        InviteCreated = "invite.created",
+        /// An invitation was sent again, and is open for longer.
+        InviteResent = "invite.resent",
+        /// An invitation was taken back.
+        InviteRevoked = "invite.revoked",
+        /// An invitation was accepted.
+        InviteAccepted = "invite.accepted",
+        /// An invitation was declined.
+        InviteDeclined = "invite.declined",
+        /// An organisation was disabled.
+        OrgDisabled = "org.disabled",
+        /// A disabled organisation was enabled again.
+        OrgEnabled = "org.enabled",
+        /// Somebody tried a change that they may not make.
+        AccessDenied = "access.denied",
     }
 }

@@ -152,6 +152,12 @@ ids! {
     TeamId = Team("team", "a team id");
     /// A personal access token, an API key or an orchestrator key.
     CredentialId = Credential("key", "a key id");
+    /// A service account of an organisation.
+    ServiceAccountId = ServiceAccount("sva", "a service account id");
+    /// An invitation.
+    InviteId = Invite("inv", "an invitation id");
+    /// A link to an account at a provider.
+    IdentityLinkId = IdentityLink("idl", "an identity link id");
     /// A registered webhook source.
     SourceId = Source("src", "a source id");
     /// One row of the event log.

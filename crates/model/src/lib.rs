@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod entropy;
 pub mod event_log;
 pub mod id;
+pub mod members;
 pub mod orchestrator_keys;
 pub mod orchestrators;
 pub mod orgs;
@@ -29,8 +30,8 @@ pub mod users;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use id::{
-    AuditId, ConnectionId, CredentialId, EventId, Id, OrgAlias, OrgId, RoleId, SourceId, TeamId,
-    UserId,
+    AuditId, ConnectionId, CredentialId, EventId, Id, IdentityLinkId, InviteId, OrgAlias, OrgId,
+    RoleId, ServiceAccountId, SourceId, TeamId, UserId,
 };
 pub use routing_key::RoutingKey;
 pub use secret::Secret;

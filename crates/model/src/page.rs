@@ -1,6 +1,6 @@
 //! Pages of lists: newest first, by keyset, so that a page costs the same however deep it lies.
 
-use crate::{EventId, Timestamp};
+use crate::Timestamp;
 
 /// How many items a page may have: 1 to 200.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Position {
     /// Its time.
     pub at: Timestamp,
     /// Its id, which decides among items of the same time.
-    pub id: EventId,
+    pub id: String,
 }
 
 /// One page.
@@ -41,4 +41,17 @@ pub struct Page<T, C> {
     pub items: Vec<T>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<C>,
+}
+
+impl<T> Page<T, Position> {
+    /// The page of `items`, of which one more than `limit` was asked for, to see whether there is a
+    /// next page.
+    #[must_use]
+    pub fn cut(mut items: Vec<T>, limit: Limit, position: impl Fn(&T) -> Position) -> Self {
+        let full = usize::try_from(limit.get()).unwrap_or(usize::MAX);
+        let has_more = items.len() > full;
+        items.truncate(full);
+        let next = items.last().filter(|_| has_more).map(position);
+        Self { items, next }
+    }
 }

@@ -1,23 +1,127 @@
-//! The audit log: written inside the transaction that it tells of.
+//! The audit log: written inside the transaction that it tells of, read newest first.
 
-use kici_model::audit::AuditEntry;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction};
+use kici_model::audit::{AuditEntry, AuditFilter, AuditRecord, Outcome};
+use kici_model::page::{Limit, Page, Position};
+use kici_model::{OrgId, Timestamp};
+use kici_rbac::{Granted, perm};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect,
+};
 
-use crate::StoreError;
+use crate::error::OrCorrupt;
+use crate::{RecordTx, Store, StoreError};
+
+const TABLE: &str = "audit_log";
 
 pub(crate) async fn insert(tx: &DatabaseTransaction, entry: &AuditEntry) -> Result<(), StoreError> {
-    let row = row::ActiveModel {
+    columns(entry, Outcome::Allowed, 1)?.insert(tx).await?;
+    Ok(())
+}
+
+impl Store {
+    /// A page of the audit log, newest first, beginning behind `after`.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn audit_log(
+        &self,
+        grant: &Granted<perm::AuditRead, OrgId>,
+        filter: &AuditFilter,
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<AuditRecord, Position>, StoreError> {
+        let mut query = row::Entity::find()
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(condition(filter))
+            .order_by_desc(row::Column::CreatedAt)
+            .order_by_desc(row::Column::Id)
+            .limit(limit.get() + 1);
+        if let Some(Position { at, id }) = after {
+            query = query.filter(row::Column::CreatedAt.lte(at.to_utc())).filter(
+                Condition::any()
+                    .add(row::Column::CreatedAt.lt(at.to_utc()))
+                    .add(row::Column::Id.lt(id.as_str())),
+            );
+        }
+        let rows = query.all(&self.read).await?;
+        let records = rows.into_iter().map(record).collect::<Result<Vec<_>, _>>()?;
+        let position = |record: &AuditRecord| Position { at: record.at, id: record.id.to_string() };
+        Ok(Page::cut(records, limit, position))
+    }
+}
+
+impl RecordTx {
+    /// Adds something that was denied `times`, or counts it to the row that tells of it already.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn record_denied(
+        &mut self,
+        entry: &AuditEntry,
+        times: i64,
+    ) -> Result<(), StoreError> {
+        let sum = Expr::col((row::Entity, row::Column::Times)).add(times);
+        let again = OnConflict::column(row::Column::Id).value(row::Column::Times, sum).to_owned();
+        let row = columns(entry, Outcome::Denied, times)?;
+        row::Entity::insert(row).on_conflict(again).exec_without_returning(&self.tx).await?;
+        Ok(())
+    }
+}
+
+fn columns(
+    entry: &AuditEntry,
+    outcome: Outcome,
+    times: i64,
+) -> Result<row::ActiveModel, StoreError> {
+    let details = entry.details.as_ref().map(serde_json::to_string).transpose();
+    Ok(row::ActiveModel {
         id: Set(entry.id.to_string()),
         org_id: Set(entry.org.as_ref().map(ToString::to_string)),
         actor_type: Set(entry.actor.kind().to_owned()),
         actor_id: Set(entry.actor.id().to_owned()),
+        credential_id: Set(entry.actor.credential().map(ToString::to_string)),
         action: Set(entry.action.to_string()),
         target: Set(entry.target.clone()),
+        outcome: Set(outcome.to_string()),
+        times: Set(times),
+        details: Set(details.or_corrupt(TABLE, entry.id.as_str())?),
         request_id: Set(entry.request_id.clone()),
         created_at: Set(entry.at.to_utc()),
-    };
-    row.insert(tx).await?;
-    Ok(())
+    })
+}
+
+fn condition(filter: &AuditFilter) -> Condition {
+    let AuditFilter { actor, action, target, outcome, from, to } = filter;
+    let action = action.as_ref().map(|action| match action.strip_suffix('.') {
+        Some(_) => row::Column::Action.starts_with(action),
+        None => row::Column::Action.eq(action),
+    });
+    Condition::all()
+        .add_option(actor.as_ref().map(|actor| row::Column::ActorId.eq(actor)))
+        .add_option(action)
+        .add_option(target.as_ref().map(|target| row::Column::Target.eq(target)))
+        .add_option(outcome.map(|outcome| row::Column::Outcome.eq(outcome.as_str())))
+        .add_option(from.map(|from| row::Column::CreatedAt.gte(from.to_utc())))
+        .add_option(to.map(|to| row::Column::CreatedAt.lt(to.to_utc())))
+}
+
+fn record(row: row::Model) -> Result<AuditRecord, StoreError> {
+    let details = row.details.map(|text| serde_json::from_str(&text)).transpose();
+    Ok(AuditRecord {
+        id: row.id.parse().or_corrupt(TABLE, &row.id)?,
+        actor_type: row.actor_type,
+        actor_id: row.actor_id,
+        credential: row.credential_id,
+        action: row.action,
+        target: row.target,
+        outcome: row.outcome.parse().or_corrupt(TABLE, &row.id)?,
+        times: row.times,
+        details: details.or_corrupt(TABLE, &row.id)?,
+        request_id: row.request_id,
+        at: Timestamp::new(row.created_at),
+    })
 }
 
 mod row {
@@ -31,8 +135,12 @@ mod row {
         pub org_id: Option<String>,
         pub actor_type: String,
         pub actor_id: String,
+        pub credential_id: Option<String>,
         pub action: String,
         pub target: String,
+        pub outcome: String,
+        pub times: i64,
+        pub details: Option<String>,
         pub request_id: String,
         pub created_at: DateTimeUtc,
     }

@@ -63,13 +63,11 @@ impl Store {
             );
         }
         let rows = query.all(&self.read).await?;
-        let mut items = rows.into_iter().map(event).collect::<Result<Vec<_>, _>>()?;
-        let full = usize::try_from(limit.get()).unwrap_or(usize::MAX);
-        let has_more = items.len() > full;
-        items.truncate(full);
-        let last = items.last().filter(|_| has_more);
-        let next = last.map(|event| Position { at: event.received_at, id: event.id.clone() });
-        Ok(Page { items, next })
+        let items = rows.into_iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::cut(items, limit, |event| Position {
+            at: event.received_at,
+            id: event.id.to_string(),
+        }))
     }
 }
 

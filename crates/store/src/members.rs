@@ -1,14 +1,22 @@
 //! Who belongs to an organisation, and which roles are assigned to them.
 
+use std::collections::BTreeSet;
+
+use kici_model::members::Member;
+use kici_model::page::{Limit, Page, Position};
 use kici_model::{OrgId, RoleId, Timestamp, TokenKind, UserId};
-use kici_rbac::{Granted, perm};
+use kici_rbac::{Granted, Level, perm};
+use sea_orm::prelude::DateTimeUtc;
+use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, Statement,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
 
 use crate::error::OrCorrupt;
-use crate::{Store, StoreError, WriteTx, credentials};
+use crate::{Store, StoreError, WriteTx, credentials, users};
+
+const MEMBERS: &str = "memberships";
 
 /// Somebody about to become a member.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +44,36 @@ JOIN memberships m ON m.org_id = a.org_id AND m.user_id = a.user_id
 WHERE r.org_id = $1 AND r.is_owner";
 
 impl Store {
+    /// A page of the members, those who joined first at its head, beginning behind `after`.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn members(
+        &self,
+        grant: &Granted<perm::MembersRead, OrgId>,
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<Member, Position>, StoreError> {
+        let mut query = memberships::Entity::find()
+            .find_also_related(users::row::Entity)
+            .filter(memberships::Column::OrgId.eq(grant.tenant().as_str()))
+            .order_by_asc(memberships::Column::CreatedAt)
+            .order_by_asc(memberships::Column::UserId)
+            .limit(limit.get() + 1);
+        if let Some(Position { at, id }) = after {
+            query = query.filter(memberships::Column::CreatedAt.gte(at.to_utc())).filter(
+                Condition::any()
+                    .add(memberships::Column::CreatedAt.gt(at.to_utc()))
+                    .add(memberships::Column::UserId.gt(id.as_str())),
+            );
+        }
+        let rows = query.all(&self.read).await?;
+        let members = rows.into_iter().map(member).collect::<Result<Vec<_>, _>>()?;
+        let position =
+            |member: &Member| Position { at: member.joined_at, id: member.user.id.to_string() };
+        Ok(Page::cut(members, limit, position))
+    }
+
     /// Whether somebody is a member, suspended or not.
     ///
     /// # Errors
@@ -81,9 +119,38 @@ impl WriteTx {
         user: &UserId,
         since: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
+        // Whoever is suspended stays so since then.
+        let since = match since {
+            None => Expr::val(Option::<DateTimeUtc>::None),
+            Some(at) => Func::coalesce([
+                Expr::col(memberships::Column::SuspendedAt),
+                Expr::val(at.to_utc()),
+            ])
+            .into(),
+        };
+        let done = memberships::Entity::update_many()
+            .col_expr(memberships::Column::SuspendedAt, since)
+            .filter(memberships::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(memberships::Column::UserId.eq(user.as_str()))
+            .exec(&self.tx)
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// Sets a member's level of CI trust, or leaves it to their roles with `None`; `false` when there
+    /// is no such member.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn set_ci_trust(
+        &mut self,
+        grant: &Granted<perm::CiTrustAdmin, OrgId>,
+        user: &UserId,
+        level: Option<Level>,
+    ) -> Result<bool, StoreError> {
         let done = memberships::Entity::update_many()
             .set(memberships::ActiveModel {
-                suspended_at: Set(since.map(Timestamp::to_utc)),
+                ci_trust: Set(level.map(|level| level.to_string())),
                 ..Default::default()
             })
             .filter(memberships::Column::OrgId.eq(grant.tenant().as_str()))
@@ -93,19 +160,38 @@ impl WriteTx {
         Ok(done.rows_affected == 1)
     }
 
-    /// Takes a role from a member; `false` when they don't have it.
+    /// Gives a member these roles of the organisation and no others.
     ///
     /// # Errors
-    /// The database fails.
-    pub async fn unassign_role(
+    /// [`StoreError::Conflict`] when one of them is not of this organisation.
+    pub async fn set_roles(
         &mut self,
         grant: &Granted<perm::MembersAdmin, OrgId>,
         user: &UserId,
-        role: &RoleId,
+        roles: &BTreeSet<RoleId>,
+    ) -> Result<(), StoreError> {
+        role_assignments::Entity::delete_many()
+            .filter(role_assignments::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(role_assignments::Column::UserId.eq(user.as_str()))
+            .exec(&self.tx)
+            .await?;
+        for role in roles {
+            self.assign_role(grant, user, role).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets a member leave, as [`Self::remove_member`] removes them; `false` when they have left.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn leave(
+        &mut self,
+        grant: &Granted<perm::Membership, OrgId>,
+        user: &UserId,
+        at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let key = (grant.tenant().to_string(), user.to_string(), role.to_string());
-        let done = role_assignments::Entity::delete_by_id(key).exec(&self.tx).await?;
-        Ok(done.rows_affected == 1)
+        remove(self, grant.tenant(), user, at).await
     }
 
     /// Removes a member with their roles and team memberships, and revokes their API keys; `false`
@@ -119,20 +205,14 @@ impl WriteTx {
         user: &UserId,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        credentials::revoke_all_of(&self.tx, grant.tenant(), user, TokenKind::ApiKey, at).await?;
-        let key = (grant.tenant().to_string(), user.to_string());
-        let done = memberships::Entity::delete_by_id(key).exec(&self.tx).await?;
-        Ok(done.rows_affected == 1)
+        remove(self, grant.tenant(), user, at).await
     }
 
     /// Everybody who has the role Owner directly, suspended or not.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn owners(
-        &mut self,
-        grant: &Granted<perm::MembersAdmin, OrgId>,
-    ) -> Result<Vec<Owner>, StoreError> {
+    pub async fn owners<P>(&mut self, grant: &Granted<P, OrgId>) -> Result<Vec<Owner>, StoreError> {
         let statement = Statement::from_sql_and_values(
             self.tx.get_database_backend(),
             OWNERS,
@@ -170,6 +250,31 @@ impl WriteTx {
     }
 }
 
+async fn remove(
+    tx: &WriteTx,
+    org: &OrgId,
+    user: &UserId,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    credentials::revoke_all_of(&tx.tx, org, user, TokenKind::ApiKey, at).await?;
+    let key = (org.to_string(), user.to_string());
+    let done = memberships::Entity::delete_by_id(key).exec(&tx.tx).await?;
+    Ok(done.rows_affected == 1)
+}
+
+fn member(
+    (row, user): (memberships::Model, Option<users::row::Model>),
+) -> Result<Member, StoreError> {
+    let id = row.user_id.as_str();
+    let level = row.ci_trust.map(|level| level.parse()).transpose().or_corrupt(MEMBERS, id)?;
+    Ok(Member {
+        user: users::user(user.ok_or("a member who is nobody").or_corrupt(MEMBERS, id)?)?,
+        joined_at: Timestamp::new(row.created_at),
+        suspended_at: row.suspended_at.map(Timestamp::new),
+        ci_trust: level,
+    })
+}
+
 pub(crate) async fn count_assigned(
     db: &impl ConnectionTrait,
     org: &OrgId,
@@ -197,7 +302,20 @@ pub(crate) mod memberships {
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub(crate) enum Relation {}
+    pub(crate) enum Relation {
+        #[sea_orm(
+            belongs_to = "crate::users::row::Entity",
+            from = "Column::UserId",
+            to = "crate::users::row::Column::Id"
+        )]
+        User,
+    }
+
+    impl Related<crate::users::row::Entity> for Entity {
+        fn to() -> RelationDef {
+            Relation::User.def()
+        }
+    }
 
     impl ActiveModelBehavior for ActiveModel {}
 }

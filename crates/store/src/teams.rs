@@ -1,14 +1,21 @@
 //! Teams: their members, and the roles that all of them inherit.
 
-use kici_model::teams::Team;
-use kici_model::{OrgId, RoleId, TeamId, UserId};
+use std::collections::HashMap;
+
+use kici_model::teams::{FullTeam, Team};
+use kici_model::text::TeamName;
+use kici_model::{OrgId, RoleId, TeamId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter,
+    QueryFilter, QueryOrder,
 };
 
-use crate::{StoreError, WriteTx};
+use crate::error::OrCorrupt;
+use crate::{Store, StoreError, WriteTx};
+
+const TABLE: &str = "teams";
 
 impl WriteTx {
     /// Adds a team.
@@ -31,10 +38,50 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Puts a member of the organisation into a team of it.
+    /// Gives a team another name; `false` when there is no such team.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when either is not of this organisation, or they are in it already.
+    /// [`StoreError::Conflict`] when the name is taken.
+    pub async fn rename_team(
+        &mut self,
+        grant: &Granted<perm::TeamsAdmin, OrgId>,
+        team: &TeamId,
+        name: &TeamName,
+    ) -> Result<bool, StoreError> {
+        let done = row::Entity::update_many()
+            .set(row::ActiveModel {
+                name: Set(name.to_string()),
+                name_key: Set(name.as_str().to_lowercase()),
+                ..Default::default()
+            })
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(row::Column::Id.eq(team.as_str()))
+            .exec(&self.tx)
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// Deletes a team with all that it grants; `false` when there is no such team.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn delete_team(
+        &mut self,
+        grant: &Granted<perm::TeamsAdmin, OrgId>,
+        team: &TeamId,
+    ) -> Result<bool, StoreError> {
+        let done = row::Entity::delete_many()
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(row::Column::Id.eq(team.as_str()))
+            .exec(&self.tx)
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// Puts a member of the organisation into a team of it; one who is in it stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when either is not of this organisation.
     pub async fn add_to_team(
         &mut self,
         grant: &Granted<perm::TeamsAdmin, OrgId>,
@@ -46,14 +93,33 @@ impl WriteTx {
             user_id: Set(user.to_string()),
             team_id: Set(team.to_string()),
         };
-        row.insert(&self.tx).await?;
+        let in_it = OnConflict::new().do_nothing().to_owned();
+        team_members::Entity::insert(row)
+            .on_conflict(in_it)
+            .exec_without_returning(&self.tx)
+            .await?;
         Ok(())
     }
 
-    /// Grants a role of the organisation to a team of it.
+    /// Takes a member out of a team; `false` when they are not in it.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when either is not of this organisation, or it is granted already.
+    /// The database fails.
+    pub async fn remove_from_team(
+        &mut self,
+        grant: &Granted<perm::TeamsAdmin, OrgId>,
+        team: &TeamId,
+        user: &UserId,
+    ) -> Result<bool, StoreError> {
+        let key = (grant.tenant().to_string(), user.to_string(), team.to_string());
+        let done = team_members::Entity::delete_by_id(key).exec(&self.tx).await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// Grants a role of the organisation to a team of it; one that it has stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when either is not of this organisation.
     pub async fn grant_to_team(
         &mut self,
         grant: &Granted<perm::TeamsAdmin, OrgId>,
@@ -65,8 +131,69 @@ impl WriteTx {
             team_id: Set(team.to_string()),
             role_id: Set(role.to_string()),
         };
-        row.insert(&self.tx).await?;
+        let has_it = OnConflict::new().do_nothing().to_owned();
+        team_roles::Entity::insert(row)
+            .on_conflict(has_it)
+            .exec_without_returning(&self.tx)
+            .await?;
         Ok(())
+    }
+
+    /// Takes a role from a team; `false` when it does not have it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn revoke_from_team(
+        &mut self,
+        grant: &Granted<perm::TeamsAdmin, OrgId>,
+        team: &TeamId,
+        role: &RoleId,
+    ) -> Result<bool, StoreError> {
+        let key = (grant.tenant().to_string(), team.to_string(), role.to_string());
+        let done = team_roles::Entity::delete_by_id(key).exec(&self.tx).await?;
+        Ok(done.rows_affected == 1)
+    }
+}
+
+impl Store {
+    /// All teams by name, with their members and roles.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn teams(
+        &self,
+        grant: &Granted<perm::TeamsRead, OrgId>,
+    ) -> Result<Vec<FullTeam>, StoreError> {
+        let org = grant.tenant().as_str();
+        let mut members: HashMap<String, Vec<UserId>> = HashMap::new();
+        let rows = team_members::Entity::find().filter(team_members::Column::OrgId.eq(org));
+        for row in rows.all(&self.read).await? {
+            let user = row.user_id.parse().or_corrupt("team_members", &row.user_id)?;
+            members.entry(row.team_id).or_default().push(user);
+        }
+        let mut roles: HashMap<String, Vec<RoleId>> = HashMap::new();
+        let rows = team_roles::Entity::find().filter(team_roles::Column::OrgId.eq(org));
+        for row in rows.all(&self.read).await? {
+            let role = row.role_id.parse().or_corrupt("team_roles", &row.role_id)?;
+            roles.entry(row.team_id).or_default().push(role);
+        }
+        let rows = row::Entity::find()
+            .filter(row::Column::OrgId.eq(org))
+            .order_by_asc(row::Column::NameKey)
+            .all(&self.read)
+            .await?;
+        let full = |row: row::Model| {
+            Ok(FullTeam {
+                members: members.remove(&row.id).unwrap_or_default(),
+                roles: roles.remove(&row.id).unwrap_or_default(),
+                team: Team {
+                    id: row.id.parse().or_corrupt(TABLE, &row.id)?,
+                    name: row.name.parse().or_corrupt(TABLE, &row.id)?,
+                    created_at: Timestamp::new(row.created_at),
+                },
+            })
+        };
+        rows.into_iter().map(full).collect()
     }
 }
 

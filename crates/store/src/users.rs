@@ -59,7 +59,7 @@ impl WriteTx {
     }
 }
 
-fn user(row: row::Model) -> Result<User, StoreError> {
+pub(crate) fn user(row: row::Model) -> Result<User, StoreError> {
     const TABLE: &str = "users";
     Ok(User {
         id: row.id.parse().or_corrupt(TABLE, &row.id)?,
@@ -69,7 +69,7 @@ fn user(row: row::Model) -> Result<User, StoreError> {
     })
 }
 
-mod row {
+pub(crate) mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

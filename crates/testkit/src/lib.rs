@@ -1,12 +1,14 @@
 //! For tests only: the platform in process, with real sockets, on a database of its own; people and
 //! keys in it; and the recorded inputs that tests read.
 
+mod clock;
 mod database;
 mod org;
 mod platform;
 pub mod postgres;
 pub mod shared;
 
+pub use clock::TestClock;
 pub use database::Database;
 pub use org::{TestMember, TestOrg};
 pub use platform::{TestPlatform, http_client};

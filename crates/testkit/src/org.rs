@@ -85,7 +85,7 @@ impl TestOrg {
                 patterns: vec![RepoPattern::parse("*")?],
             };
             let role = roles::create(app, &org, wanted).await?;
-            members::assign_role(app, &org, &id, &role.id).await?;
+            members::set_roles(app, &org, &id, &[role.id].into()).await?;
         }
         Ok(TestMember { id, token: token.reveal().to_owned() })
     }

@@ -1,8 +1,9 @@
 //! Who gets in, and what the others are told.
 
 use futures_util::{StreamExt, stream};
+use kici_platform::Options;
 use kici_rbac::Matrix;
-use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
+use kici_testkit::{Database, TestClock, TestOrg, TestPlatform, on_both_databases};
 use reqwest::{Method, Response};
 
 use crate::support::{json, problem};
@@ -54,6 +55,26 @@ on_both_databases! {
             let answer = call(&platform, &method, &path, Some(&link_key)).await;
             problem(answer, 401, "wrong_kind_of_token").await;
         }
+    }
+
+    async fn an_expired_token_is_refused_like_one_that_never_was(database: Database) {
+        let clock = std::sync::Arc::new(TestClock::default());
+        let options = Options { clock: clock.clone(), ..Options::new(database.url()) };
+        let platform = TestPlatform::start_with(options).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let days = serde_json::json!({"name": "short", "permissions": {}, "expiresInDays": 1});
+        let made = org.request(&platform, Method::POST, "/api-keys").json(&days).send().await.unwrap();
+        let made = json(made).await;
+        let key = made["token"].as_str().unwrap();
+        let path = format!("/api/v1/orgs/{}", org.id);
+        let day = std::time::Duration::from_secs(24 * 60 * 60);
+        clock.advance(day - std::time::Duration::from_secs(1));
+        assert_eq!(call(&platform, &Method::GET, &path, Some(key)).await.status(), 200);
+        clock.advance(std::time::Duration::from_secs(1));
+        problem(call(&platform, &Method::GET, &path, Some(key)).await, 401, "invalid_token").await;
+        assert_eq!(call(&platform, &Method::GET, &path, Some(&org.token)).await.status(), 200);
+        clock.advance(day * 120);
+        problem(call(&platform, &Method::GET, &path, Some(&org.token)).await, 401, "invalid_token").await;
     }
 
     async fn what_is_no_id_is_no_organisation(database: Database) {

@@ -11,18 +11,12 @@ use kici_testkit::{Database, TestMember, TestOrg, TestPlatform, on_both_database
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+use crate::samples::Sample;
 use crate::support::{Post, Scene, json as body, problem};
-
-/// A request that succeeds: what stands in the path, and the body.
-struct Sample {
-    ids: Vec<(&'static str, String)>,
-    body: Option<Value>,
-}
 
 struct Stage {
     scene: Scene,
     elsewhere: TestOrg,
-    zero: TestMember,
     suspended: TestMember,
 }
 
@@ -31,108 +25,22 @@ impl Stage {
         let scene = Scene::new(database).await;
         let (platform, org) = (&scene.platform, &scene.org);
         let elsewhere = TestOrg::create(platform, "Umbrella").await.unwrap();
-        let zero = org.member(platform, Matrix::NONE).await.unwrap();
         let suspended = org.member(platform, everything()).await.unwrap();
         let owner = org.enter(platform).await.unwrap();
         members::suspend(platform.app(), &owner, &suspended.id).await.unwrap();
-        Self { scene, elsewhere, zero, suspended }
+        Self { scene, elsewhere, suspended }
     }
 
     fn platform(&self) -> &TestPlatform {
         &self.scene.platform
     }
 
-    /// Makes with the owner's token what the request needs to be there, anew each time.
-    async fn sample(&self, id: &str, caller: &str) -> Sample {
-        let org = &self.scene.org;
-        let made = async |path: &str, body: Value, at: &str| {
-            let request = org.request(self.platform(), Method::POST, path).json(&body);
-            let made = super::support::json(request.send().await.unwrap()).await;
-            made.pointer(at).and_then(Value::as_str).unwrap().to_owned()
-        };
-        let name = format!(
-            "sample {}",
-            kici_model::entropy::uuid(&kici_model::OsEntropy::default()).unwrap()
-        );
-        let role = async || {
-            let role = json!({"name": name.clone(), "permissions": {}});
-            vec![("role", made("/roles", role, "/id").await)]
-        };
-        let (ids, body) = match id {
-            "orgs_get"
-            | "permissions_get"
-            | "roles_list"
-            | "api_keys_list"
-            | "user_get"
-            | "orchestrator_keys_list"
-            | "orchestrators_list"
-            | "sources_list"
-            | "event_log_list"
-            | "user_orgs"
-            | "personal_tokens_list"
-            | "health_get"
-            | "health_ready" => (vec![], None),
-            "orgs_rename" => (vec![], Some(json!({"displayName": "Acme"}))),
-            "permissions_explain" => (vec![], Some(json!({"resource": "runs", "level": "read"}))),
-            "event_log_get" => {
-                let post = Post::new("{}");
-                let delivery = post.id.clone();
-                post.to(self.platform(), org).await;
-                (vec![("delivery", delivery)], None)
-            }
-            "roles_create" => (vec![], Some(json!({"name": name, "permissions": {}}))),
-            "roles_get" | "roles_delete" => (role().await, None),
-            "roles_update" => (role().await, Some(json!({"description": "changed"}))),
-            "roles_simulate" => {
-                let role = role().await.remove(0).1;
-                (vec![], Some(json!({"role": role, "change": {"delete": true}})))
-            }
-            "api_keys_create" => (vec![], Some(json!({"name": name, "permissions": {}}))),
-            "api_keys_revoke" => {
-                // One's own: the caller makes it, where they may.
-                let url = self.platform().url(&format!("/api/v1/orgs/{}/api-keys", org.id));
-                let own = self.platform().http().post(url).bearer_auth(caller);
-                let own = own
-                    .json(&json!({"name": name.clone(), "permissions": {}}))
-                    .send()
-                    .await
-                    .unwrap();
-                let key = match own.status().as_u16() {
-                    201 => body(own).await["key"]["id"].as_str().unwrap().to_owned(),
-                    _ => {
-                        made(
-                            "/api-keys",
-                            json!({"name": name.clone(), "permissions": {}}),
-                            "/key/id",
-                        )
-                        .await
-                    }
-                };
-                (vec![("key", key)], None)
-            }
-            "orchestrator_keys_create" | "personal_tokens_create" => {
-                (vec![], Some(json!({"name": name})))
-            }
-            "orchestrator_keys_revoke" => {
-                let key =
-                    made("/orchestrator-keys", json!({"name": name.clone()}), "/key/id").await;
-                (vec![("key", key)], None)
-            }
-            "personal_tokens_revoke" => {
-                let url = self.platform().url("/api/v1/pats");
-                let request = self.platform().http().post(url).bearer_auth(caller);
-                let own = request.json(&json!({"name": name.clone()})).send().await.unwrap();
-                let own: Value = own.json().await.unwrap();
-                let pat = own["id"].as_str().unwrap_or("key_0nothere").to_owned();
-                (vec![("pat", pat)], None)
-            }
-            other => panic!("`{other}` has no sample: add a request that succeeds"),
-        };
-        Sample { ids, body }
+    async fn sample(&self, operation: &Operation, caller: &str) -> Sample {
+        Sample::of(&operation.id, &self.scene.platform, &self.scene.org, caller).await
     }
 
     async fn call(&self, operation: &Operation, org: &str, token: Option<&str>) -> Response {
-        let sample = self.sample(&operation.id, token.unwrap_or_default()).await;
+        let sample = self.sample(operation, token.unwrap_or_default()).await;
         self.request(operation, &sample, org, token).send().await.unwrap()
     }
 
@@ -163,7 +71,7 @@ impl Stage {
     /// To a stranger the organisation is one that does not exist, to the last header.
     async fn is_hidden(&self, operation: &Operation) {
         let token = &self.elsewhere.token;
-        let sample = self.sample(&operation.id, token).await;
+        let sample = self.sample(operation, token).await;
         let mut answers = Vec::new();
         for org in [self.scene.org.id.as_str(), "org_nothere12345"] {
             let request = self.request(operation, &sample, org, Some(token));
@@ -244,7 +152,10 @@ on_both_databases! {
             stage.is_hidden(&operation).await;
             stage.is_refused(&operation, &stage.suspended.token, "member_suspended").await;
             match needs.split_once(':') {
-                None if needs == "member" => stage.succeeds(&operation, &stage.zero.token).await,
+                None if needs == "member" => {
+                    let zero = org.member(platform, Matrix::NONE).await.unwrap();
+                    stage.succeeds(&operation, &zero.token).await;
+                }
                 None => {
                     assert_eq!(needs, "owner", "{}", operation.id);
                     let all = org.member(platform, everything()).await.unwrap();
@@ -253,7 +164,8 @@ on_both_databases! {
                 }
                 Some((resource, level)) => {
                     let (resource, level) = (resource.parse().unwrap(), level.parse().unwrap());
-                    stage.is_refused(&operation, &stage.zero.token, "insufficient_permission").await;
+                    let zero = org.member(platform, Matrix::NONE).await.unwrap();
+                    stage.is_refused(&operation, &zero.token, "insufficient_permission").await;
                     let lower = everything().with(resource, lower(resource, level));
                     for token in [
                         org.member(platform, lower).await.unwrap().token,
@@ -282,7 +194,7 @@ on_both_databases! {
     async fn no_body_of_one_organisation_names_what_is_anothers(database: Database) {
         let stage = Stage::new(&database).await;
         let (platform, org, other) = (stage.platform(), &stage.scene.org, &stage.elsewhere);
-        let user = stage.zero.id.to_string();
+        let user = org.member(platform, Matrix::NONE).await.unwrap().id.to_string();
         let role = async |org: &TestOrg, name: &str| {
             let sent = json!({"name": name, "permissions": {}});
             let made = org.request(platform, Method::POST, "/roles").json(&sent);
@@ -293,6 +205,7 @@ on_both_databases! {
         let team = teams::create(platform.app(), &entered, &"Crew".parse().unwrap()).await;
         let team = team.unwrap().id.to_string();
         let foreign = [
+            ("members_set_roles", "roleIds", json!({"roleIds": [theirs]})),
             ("permissions_explain", "user", json!({"user": user, "resource": "runs", "level": "read"})),
             ("roles_simulate", "role", json!({"role": theirs, "change": {"delete": true}})),
             ("roles_simulate", "assign", json!({"role": ours, "change": {"assign": user}})),
@@ -306,7 +219,8 @@ on_both_databases! {
                     foreign.iter().filter(|row| row.0 == operation.id && row.1 == name).collect();
                 assert!(!rows.is_empty(), "`{}` has no foreign `{name}` here", operation.id);
                 for (_, _, sent) in rows {
-                    let sample = Sample { ids: vec![], body: Some(sent.clone()) };
+                    let own = Sample::of(&operation.id, platform, other, &other.token).await;
+                    let sample = Sample { body: Some(sent.clone()), ..own };
                     let request = stage.request(&operation, &sample, other.id.as_str(), Some(&other.token));
                     let answer = request.send().await.unwrap();
                     let status = answer.status().as_u16();
@@ -324,7 +238,7 @@ on_both_databases! {
         for operation in kici_api::operations() {
             let sample = match operation.path.matches('{').count() {
                 2.. if operation.path.contains("/orgs/{org}") => {
-                    stage.sample(&operation.id, &stage.scene.org.token).await
+                    stage.sample(&operation, &stage.scene.org.token).await
                 }
                 _ => continue,
             };
@@ -338,8 +252,17 @@ on_both_databases! {
 }
 
 /// Words by which bodies name what belongs to an organisation.
-const NAMES: [&str; 8] =
-    ["user", "role", "team", "assign", "unassign", "grantTeam", "revokeTeam", "delivery"];
+const NAMES: [&str; 9] = [
+    "user",
+    "role",
+    "roleIds",
+    "team",
+    "assign",
+    "unassign",
+    "grantTeam",
+    "revokeTeam",
+    "delivery",
+];
 
 /// Which of [`NAMES`] the body of an operation has a place for.
 fn named(operation: &Operation) -> Vec<&'static str> {

@@ -9,6 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod audit;
 mod authorization;
 mod commands;
 mod delivery;
@@ -17,6 +18,7 @@ mod document;
 mod event_log;
 mod everybody;
 mod link;
+mod members;
 mod metrics;
 mod orchestrator_keys;
 mod owners;
@@ -25,5 +27,7 @@ mod raw;
 mod relay;
 mod restart;
 mod roles;
+mod samples;
 mod support;
+mod teams;
 mod webhooks;

@@ -25,16 +25,17 @@ on_both_databases! {
             let second = org.member(&platform, Matrix::NONE).await.unwrap();
             let role = owner_role(&platform, &org).await;
             let as_owner = org.enter(&platform).await.unwrap();
-            members::assign_role(app, &as_owner, &second.id, &role).await.unwrap();
+            let ownership = [role.clone()].into();
+            members::set_roles(app, &as_owner, &second.id, &ownership).await.unwrap();
             let as_second = TestOrg { token: second.token.clone(), ..org.clone() };
             let actors = [as_owner, as_second.enter(&platform).await.unwrap()];
             let both: [&UserId; 2] = [&org.owner, &second.id];
             let tries = (0..100).map(|n| {
-                let (actor, role, user) = (&actors[n / 2 % 2], &role, both[n % 2]);
+                let (actor, user) = (&actors[n / 2 % 2], both[n % 2]);
                 async move {
                     match n / 4 % 3 {
                         0 => members::suspend(app, actor, user).await,
-                        1 => members::unassign_role(app, actor, user, role).await,
+                        1 => members::set_roles(app, actor, user, &[].into()).await,
                         _ => members::remove(app, actor, user).await,
                     }
                 }
@@ -69,11 +70,11 @@ on_both_databases! {
         for refused in [
             members::suspend(app, &as_deputy, &org.owner).await,
             members::remove(app, &as_deputy, &org.owner).await,
-            members::unassign_role(app, &as_deputy, &org.owner, &role).await,
+            members::set_roles(app, &as_deputy, &org.owner, &[].into()).await,
         ] {
             assert!(matches!(refused, Err(MembersError::OwnersOnly)), "{refused:?}");
         }
-        let promoted = members::assign_role(app, &as_deputy, &deputy.id, &role).await;
+        let promoted = members::set_roles(app, &as_deputy, &deputy.id, &[role].into()).await;
         assert!(matches!(promoted, Err(MembersError::Escalation(_))), "{promoted:?}");
     }
 

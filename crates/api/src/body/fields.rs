@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use kici_model::Text;
+use kici_model::{Text, TextError};
 use kici_rbac::{Matrix, RepoPattern, Resource};
 use serde_json::{Map, Value};
 
@@ -206,6 +206,46 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// A word of the permission language that may be left out or `null`.
+    #[expect(clippy::option_option, reason = "refused, left out and given are three things")]
+    pub(crate) fn optional_word<T: FromStr<Err: Display>>(
+        &mut self,
+        name: &'static str,
+    ) -> Option<Option<T>> {
+        self.read.insert(name);
+        match self.object.get(name) {
+            None | Some(Value::Null) => Some(None),
+            Some(_) => self.required_word(name).map(Some),
+        }
+    }
+
+    /// A list of up to `most` texts that must be there; each stands in it once.
+    pub(crate) fn set<T: Text + Ord>(
+        &mut self,
+        name: &'static str,
+        most: usize,
+    ) -> Option<BTreeSet<T>> {
+        self.read.insert(name);
+        let items = match self.object.get(name) {
+            Some(Value::Array(items)) if items.len() <= most => items.clone(),
+            _ => {
+                self.refuse(name, format!("must be an array of at most {most} strings"));
+                return None;
+            }
+        };
+        let mut set = BTreeSet::new();
+        let before = self.errors.len();
+        for (at, item) in items.iter().enumerate() {
+            let path = format!("{name}[{at}]");
+            match item.as_str().map(str::parse) {
+                Some(Ok(value)) => drop(set.insert(value)),
+                Some(Err(error)) => self.refuse(&path, TextError::to_string(&error)),
+                None => self.refuse(&path, "must be a string".to_owned()),
+            }
+        }
+        (self.errors.len() == before).then_some(set)
     }
 
     /// Whether a field is there at all, `null` included.

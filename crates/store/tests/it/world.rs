@@ -67,6 +67,7 @@ impl World {
             org: Some(self.org.clone()),
             actor: Actor::System { component: "test" },
             action: Action::OrgCreated,
+            details: None,
             target: self.org.to_string(),
             request_id: "test".to_owned(),
             at: now(),

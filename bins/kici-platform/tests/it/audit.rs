@@ -1,0 +1,52 @@
+//! The audit log, as those who may read it see it.
+
+use kici_rbac::Matrix;
+use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{json as body, problem};
+
+on_both_databases! {
+    async fn every_change_stands_there_with_who_did_it_and_what_was_before(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let someone = org.member(&platform, Matrix::NONE).await.unwrap();
+        let read = async |query: &str| {
+            let read = org.request(&platform, Method::GET, &format!("/audit{query}"));
+            body(read.send().await.unwrap()).await
+        };
+        let sent = json!({"name": "Reads", "permissions": {"event_log": "read"}});
+        let role = org.request(&platform, Method::POST, "/roles").json(&sent).send().await.unwrap();
+        let role = body(role).await["id"].as_str().unwrap().to_owned();
+        let set = org.request(&platform, Method::PUT, &format!("/members/{}/roles", someone.id))
+            .header("x-request-id", "the-request").json(&json!({"roleIds": [role]}));
+        assert_eq!(set.send().await.unwrap().status(), 204);
+        let newest = read("?limit=1").await["items"][0].clone();
+        assert_eq!(newest["action"], "member.roles_set");
+        assert_eq!(newest["target"], someone.id.as_str());
+        assert_eq!(newest["actorId"], org.owner.as_str());
+        assert_eq!(newest["outcome"], "allowed");
+        assert_eq!(newest["requestId"], "the-request");
+        assert_eq!(newest["details"], json!({"before": [], "after": [role]}));
+        assert!(newest["credentialId"].as_str().unwrap().starts_with("key_"));
+        let all = read("").await["items"].as_array().unwrap().len();
+        let (mut seen, mut cursor) = (0, String::new());
+        loop {
+            let page = read(&format!("?limit=2{cursor}")).await;
+            seen += page["items"].as_array().unwrap().len();
+            let Some(next) = page["nextCursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(seen, all);
+        let of = async |query: &str| read(query).await["items"].as_array().unwrap().iter()
+            .map(|item| item["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        assert_eq!(of("?action=member.").await, ["member.roles_set", "member.added"]);
+        assert_eq!(of(&format!("?targetId={role}")).await, ["role.created"]);
+        assert_eq!(of("?action=role.created&outcome=denied").await, [""; 0]);
+        assert_eq!(of("?actorId=setup").await, ["personal_token.created", "org.created"]);
+        let bad = org.request(&platform, Method::GET, "/audit?outcome=perhaps").send().await.unwrap();
+        problem(bad, 400, "bad_request").await;
+        assert_eq!(read("?targetId=%00").await["items"], Value::Array(vec![]));
+    }
+}

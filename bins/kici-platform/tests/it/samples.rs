@@ -1,0 +1,170 @@
+//! A sample for each operation: ids and a body of a request that succeeds. An operation without one
+//! fails the tests that try everybody.
+
+use kici_model::{OsEntropy, entropy};
+use kici_rbac::Matrix;
+use kici_testkit::{TestMember, TestOrg, TestPlatform};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Post, json as body};
+
+/// What stands in the path, and the body.
+pub(crate) struct Sample {
+    pub(crate) ids: Vec<(&'static str, String)>,
+    pub(crate) body: Option<Value>,
+}
+
+/// Makes what a request needs to be there, anew each time, with the owner's token.
+struct Maker<'a> {
+    platform: &'a TestPlatform,
+    org: &'a TestOrg,
+    caller: &'a str,
+    name: String,
+}
+
+impl Maker<'_> {
+    async fn send(&self, method: Method, path: &str, sent: Value) -> reqwest::Response {
+        let request = self.org.request(self.platform, method, path).json(&sent);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+        answer
+    }
+
+    async fn made(&self, path: &str, sent: Value, at: &str) -> String {
+        let made = body(self.send(Method::POST, path, sent).await).await;
+        made.pointer(at).and_then(Value::as_str).unwrap().to_owned()
+    }
+
+    fn named(&self) -> Value {
+        json!({"name": self.name})
+    }
+
+    fn role_body(&self) -> Value {
+        json!({"name": self.name, "permissions": {}})
+    }
+
+    async fn role(&self) -> String {
+        self.made("/roles", self.role_body(), "/id").await
+    }
+
+    async fn team(&self) -> String {
+        self.made("/teams", self.named(), "/id").await
+    }
+
+    async fn member(&self) -> TestMember {
+        self.org.member(self.platform, Matrix::NONE).await.unwrap()
+    }
+
+    /// Made by the caller, where they may: so that it is theirs.
+    async fn own(&self, url: &str, sent: &Value, at: &str) -> Option<String> {
+        let request = self.platform.http().post(self.platform.url(url)).bearer_auth(self.caller);
+        let made = request.json(sent).send().await.unwrap();
+        let made: Value = made.json().await.unwrap();
+        made.pointer(at).and_then(Value::as_str).map(ToOwned::to_owned)
+    }
+}
+
+impl Sample {
+    /// A request to the operation `id` of `org` that succeeds for whoever may do it; `caller` is the
+    /// token of who will send it.
+    pub(crate) async fn of(id: &str, platform: &TestPlatform, org: &TestOrg, caller: &str) -> Self {
+        let name = format!("sample {}", entropy::uuid(&OsEntropy::default()).unwrap());
+        let make = Maker { platform, org, caller, name };
+        let (ids, body) = match id {
+            "api_keys_list"
+            | "audit_list"
+            | "event_log_list"
+            | "health_get"
+            | "health_ready"
+            | "members_leave"
+            | "members_list"
+            | "orchestrator_keys_list"
+            | "orchestrators_list"
+            | "orgs_get"
+            | "permissions_get"
+            | "personal_tokens_list"
+            | "roles_list"
+            | "roles_templates"
+            | "sources_list"
+            | "teams_list"
+            | "user_get"
+            | "user_orgs" => (vec![], None),
+            "orgs_rename" => (vec![], Some(json!({"displayName": "Acme"}))),
+            "permissions_explain" => (vec![], Some(json!({"resource": "runs", "level": "read"}))),
+            "event_log_get" => {
+                let post = Post::new("{}");
+                let delivery = post.id.clone();
+                post.to(platform, org).await;
+                (vec![("delivery", delivery)], None)
+            }
+            "members_remove" | "members_suspend" | "members_unsuspend" => {
+                (vec![("user", make.member().await.id.to_string())], None)
+            }
+            "members_set_roles" => {
+                let user = make.member().await.id.to_string();
+                (vec![("user", user)], Some(json!({"roleIds": [make.role().await]})))
+            }
+            "members_set_ci_trust" => {
+                let user = make.member().await.id.to_string();
+                (vec![("user", user)], Some(json!({"level": "write"})))
+            }
+            "teams_create" => (vec![], Some(make.named())),
+            "teams_delete" => (vec![("team", make.team().await)], None),
+            "teams_rename" => {
+                let team = make.team().await;
+                (vec![("team", team)], Some(json!({"name": format!("{} too", make.name)})))
+            }
+            "teams_add_member" | "teams_remove_member" => {
+                let (team, user) = (make.team().await, make.member().await.id.to_string());
+                let path = format!("/teams/{team}/members/{user}");
+                if id == "teams_remove_member" {
+                    make.send(Method::PUT, &path, Value::Null).await;
+                }
+                (vec![("team", team), ("user", user)], None)
+            }
+            "teams_grant_role" | "teams_revoke_role" => {
+                let (team, role) = (make.team().await, make.role().await);
+                let path = format!("/teams/{team}/roles/{role}");
+                if id == "teams_revoke_role" {
+                    make.send(Method::PUT, &path, Value::Null).await;
+                }
+                (vec![("team", team), ("role", role)], None)
+            }
+            "roles_create" => (vec![], Some(make.role_body())),
+            "roles_get" | "roles_delete" => (vec![("role", make.role().await)], None),
+            "roles_clone" => (
+                vec![("role", make.role().await)],
+                Some(json!({"name": format!("{} too", make.name)})),
+            ),
+            "roles_update" => {
+                (vec![("role", make.role().await)], Some(json!({"description": "changed"})))
+            }
+            "roles_simulate" => {
+                let role = make.role().await;
+                (vec![], Some(json!({"role": role, "change": {"delete": true}})))
+            }
+            "api_keys_create" => (vec![], Some(make.role_body())),
+            "api_keys_revoke" => {
+                let url = format!("/api/v1/orgs/{}/api-keys", org.id);
+                let own = make.own(&url, &make.role_body(), "/key/id").await;
+                let key = match own {
+                    Some(own) => own,
+                    None => make.made("/api-keys", make.role_body(), "/key/id").await,
+                };
+                (vec![("key", key)], None)
+            }
+            "orchestrator_keys_create" | "personal_tokens_create" => (vec![], Some(make.named())),
+            "orchestrator_keys_revoke" => {
+                let key = make.made("/orchestrator-keys", make.named(), "/key/id").await;
+                (vec![("key", key)], None)
+            }
+            "personal_tokens_revoke" => {
+                let own = make.own("/api/v1/pats", &make.named(), "/id").await;
+                (vec![("pat", own.unwrap_or("key_0nothere".to_owned()))], None)
+            }
+            other => panic!("`{other}` has no sample: add a request that succeeds"),
+        };
+        Self { ids, body }
+    }
+}

@@ -1,0 +1,69 @@
+//! Who belongs to an organisation, page by page.
+
+use std::collections::HashMap;
+
+use kici_model::members::Member;
+use kici_model::page::{Limit, Page};
+use kici_rbac::{Effective, Level, Resource, perm};
+
+use super::MembersError;
+use crate::{App, Org};
+
+const LIST: &str = "members";
+
+/// A member with what their roles make of them.
+#[derive(Debug)]
+pub struct Listed {
+    /// The membership.
+    pub member: Member,
+    /// The roles that are assigned to them, those of their teams aside.
+    pub roles: Vec<Assigned>,
+    /// How far CI trusts them: what was set, or what their roles say.
+    pub ci_trust: Level,
+}
+
+/// A role that is assigned to somebody.
+#[derive(Debug, Clone)]
+pub struct Assigned {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is Owner.
+    pub is_owner: bool,
+}
+
+/// A page of the members, those who joined first at its head.
+///
+/// # Errors
+/// A tampered cursor, or the database fails.
+pub async fn list(
+    app: &App,
+    org: &Org<perm::MembersRead>,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<Listed, String>, MembersError> {
+    let after = app.after(org.id(), LIST, cursor)?;
+    let page = app.store.members(org.grant(), after.as_ref(), limit).await?;
+    let chart = app.store.org_chart(org.grant()).await?;
+    let roles: HashMap<_, _> = chart.roles.iter().map(|role| (role.id.as_str(), role)).collect();
+    let people: HashMap<_, _> = chart.people.iter().map(|one| (one.id.as_str(), one)).collect();
+    let listed = |member: Member| {
+        let id = member.user.id.as_str();
+        let assigned = people.get(id).into_iter().flat_map(|person| &person.roles);
+        let assigned = assigned.filter_map(|id| roles.get(id.as_str())).map(|role| Assigned {
+            id: role.id.clone(),
+            name: role.name.clone(),
+            is_owner: role.is_owner,
+        });
+        let derived =
+            || Effective::from_roles(&chart.roles_of(id)).matrix().level(Resource::CiTrust);
+        Listed {
+            roles: assigned.collect(),
+            ci_trust: member.ci_trust.unwrap_or_else(derived),
+            member,
+        }
+    };
+    let listed = Page { items: page.items.into_iter().map(listed).collect(), next: page.next };
+    Ok(app.page(org.id(), LIST, listed))
+}
