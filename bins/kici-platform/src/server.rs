@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use ipnet::IpNet;
@@ -100,6 +101,7 @@ impl Server {
         let metrics = metrics.map(|listener| {
             tokio::spawn(http::serve(listener, kici_api::metrics(app.clone()), stop.clone()))
         });
+        tokio::spawn(write_notes(app.clone(), stop.clone()));
         Ok(Self { address, metrics_address, app, stop, http, metrics, hub, tasks, store })
     }
 
@@ -132,11 +134,25 @@ impl Server {
         self.tasks.close();
         self.tasks.wait().await;
         self.hub.leave().await;
+        if let Err(trouble) = self.app.write_notes().await {
+            tracing::warn!(error = &trouble as &dyn std::error::Error, "last notes not written");
+        }
         if let Some(metrics) = self.metrics {
             drop(metrics.await);
         }
         self.store.close().await.context("the database was not closed in order")?;
         served.context("the server's task broke")
+    }
+}
+
+/// How often what is noted beside the requests is written.
+const NOTES: Duration = Duration::from_secs(5);
+
+async fn write_notes(app: Arc<App>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(NOTES)).await.is_some() {
+        if let Err(trouble) = app.write_notes().await {
+            tracing::warn!(error = &trouble as &dyn std::error::Error, "notes not written");
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::body::{Body, Fields, Form};
 use crate::matrix::Permissions;
 use crate::org::Org;
 use crate::problem::ApiError;
+use crate::rotation::Rotation;
 use crate::routes::Tag;
 use crate::text::Txt;
 
@@ -39,6 +40,8 @@ pub(crate) struct ApiKey {
     created_at: String,
     /// When it stops working by itself.
     expires_at: Option<String>,
+    /// When it was last used, exact to the minute.
+    last_used_at: Option<String>,
 }
 
 /// The API keys in use.
@@ -131,6 +134,21 @@ impl ApiKeys {
         Ok(Created::Created(Json(ApiKeyCreated { token, key: key.into() })))
     }
 
+    /// Give an API key a new token: your own, or with `api_keys:admin` anybody's, which is yours then.
+    /// It must do no more than you.
+    #[oai(path = "/api-keys/:key/rotate", method = "post", operation_id = "api_keys_rotate")]
+    async fn rotate(
+        &self,
+        org: Org<perm::ApiKeysWrite>,
+        key: Path<Txt<CredentialId>>,
+        app: Data<&Arc<App>>,
+        body: Body<Rotation>,
+    ) -> Result<Created, ApiError> {
+        let (made, key) = api_keys::rotate(&app, &org, &key.0.0, body.0).await?;
+        let token = made.token.reveal().to_owned();
+        Ok(Created::Created(Json(ApiKeyCreated { token, key: key.into() })))
+    }
+
     /// Revoke an API key: your own, or with `api_keys:admin` anybody's.
     #[oai(path = "/api-keys/:key", method = "delete", operation_id = "api_keys_revoke")]
     async fn revoke(
@@ -155,6 +173,7 @@ impl From<model::ApiKey> for ApiKey {
             created_by: key.created_by.to_string(),
             created_at: key.created_at.to_string(),
             expires_at: key.expires_at.map(|at| at.to_string()),
+            last_used_at: key.last_used_at.map(|at| at.to_string()),
         }
     }
 }

@@ -6,6 +6,7 @@ use kici_domain::App;
 use kici_domain::access::Caller;
 use kici_model::text::RequestId;
 use kici_rbac::Need;
+use poem::PathPattern;
 use poem::http::header::AUTHORIZATION;
 use poem::{Request, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
@@ -21,17 +22,20 @@ pub(crate) struct Knock<'a> {
     pub(crate) app: &'a App,
     token: Option<&'a str>,
     request_id: &'a RequestId,
+    operation: String,
 }
 
 impl<'a> Knock<'a> {
     pub(crate) fn of(request: &'a Request) -> Result<Self> {
         let app =
             request.data::<Arc<App>>().ok_or_else(|| ApiError::bug("routes without an app"))?;
-        Ok(Self { app, token: token(request), request_id: request_id::of(request)? })
+        let path = request.data::<PathPattern>().map_or("", |pattern| &pattern.0);
+        let operation = format!("{} {path}", request.method());
+        Ok(Self { app, token: token(request), request_id: request_id::of(request)?, operation })
     }
 
     pub(crate) fn caller(&self) -> Caller<'_> {
-        Caller { token: self.token, request_id: self.request_id }
+        Caller { token: self.token, request_id: self.request_id, operation: &self.operation }
     }
 }
 

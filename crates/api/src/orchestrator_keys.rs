@@ -1,5 +1,6 @@
 //! `/orgs/{org}/orchestrator-keys`
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kici_domain::App;
@@ -14,6 +15,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use crate::body::{Body, Fields, Form};
 use crate::org::Org;
 use crate::problem::ApiError;
+use crate::rotation::Rotation;
 use crate::routes::{Platform, Tag};
 use crate::text::Txt;
 
@@ -33,7 +35,11 @@ pub(crate) struct OrchestratorKey {
     created_by: String,
     /// When it was made.
     created_at: String,
-    /// When an orchestrator last connected with it.
+    /// Patterns of the sources that it may register; `null` is all of them.
+    routing_patterns: Option<Vec<String>>,
+    /// When it stops working by itself.
+    expires_at: Option<String>,
+    /// When an orchestrator last connected with it, exact to the minute.
     last_used_at: Option<String>,
 }
 
@@ -53,6 +59,9 @@ pub(crate) struct OrchestratorKeyCreate {
     name: String,
     /// What it is for: at most 500 characters.
     description: Option<String>,
+    /// Which sources it may register, such as `github:*`: 1 to 50 patterns, in which `*` stands for
+    /// any characters and `?` for one; all sources, if left out.
+    routing_patterns: Option<Vec<String>>,
 }
 
 /// A key that was just made.
@@ -84,7 +93,16 @@ impl Form for OrchestratorKeyCreate {
 
     fn read(fields: &mut Fields) -> Option<NewOrchestratorKey> {
         let (name, description) = (fields.required("name"), fields.optional("description"));
-        Some(NewOrchestratorKey { name: name?, description: description? })
+        let patterns = match fields.is_given("routingPatterns") {
+            false => Some(None),
+            true => fields.set("routingPatterns", 50).map(Some),
+        };
+        if patterns.as_ref().is_some_and(|given| given.as_ref().is_some_and(BTreeSet::is_empty)) {
+            let text = "has at least one pattern; leave it out for all sources";
+            fields.refuse("routingPatterns", text.to_owned());
+        }
+        let patterns = patterns?.map(|set| set.into_iter().collect());
+        Some(NewOrchestratorKey { name: name?, description: description?, patterns })
     }
 }
 
@@ -113,6 +131,28 @@ impl OrchestratorKeys {
         body: Body<OrchestratorKeyCreate>,
     ) -> Result<Created, ApiError> {
         let (made, key) = orchestrator_keys::create(&app, &org, &body.0).await?;
+        let token = made.token.reveal().to_owned();
+        Ok(Created::Created(Json(OrchestratorKeyCreated { token, key: key.into() })))
+    }
+
+    /// Give an orchestrator key a new token. Without an overlap its connections are closed at once.
+    #[oai(
+        path = "/orchestrator-keys/:key/rotate",
+        method = "post",
+        operation_id = "orchestrator_keys_rotate"
+    )]
+    async fn rotate(
+        &self,
+        org: Org<perm::ApiKeysAdmin>,
+        key: Path<Txt<CredentialId>>,
+        platform: Data<&Platform>,
+        body: Body<Rotation>,
+    ) -> Result<Created, ApiError> {
+        // A task of its own, as in `revoke`.
+        let (app, org) = (platform.app.clone(), org.into_inner());
+        let rotate = async move { orchestrator_keys::rotate(&app, &org, &key.0.0, body.0).await };
+        let rotated = platform.tasks.spawn(rotate).await;
+        let (made, key) = rotated.map_err(|error| ApiError::bug(&error.to_string()))??;
         let token = made.token.reveal().to_owned();
         Ok(Created::Created(Json(OrchestratorKeyCreated { token, key: key.into() })))
     }
@@ -149,6 +189,8 @@ impl From<model::OrchestratorKey> for OrchestratorKey {
             prefix: key.shown,
             created_by: key.created_by.to_string(),
             created_at: key.created_at.to_string(),
+            routing_patterns: key.patterns.map(|all| all.iter().map(ToString::to_string).collect()),
+            expires_at: key.expires_at.map(|at| at.to_string()),
             last_used_at: key.last_used_at.map(|at| at.to_string()),
         }
     }

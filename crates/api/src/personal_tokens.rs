@@ -37,6 +37,8 @@ pub(crate) struct PersonalToken {
     created_at: String,
     /// When it stops working by itself.
     expires_at: Option<String>,
+    /// When it was last used, exact to the minute.
+    last_used_at: Option<String>,
 }
 
 /// The person's tokens in use.
@@ -164,6 +166,7 @@ impl From<model::PersonalToken> for PersonalToken {
             scopes: pat.scopes.map(Permissions),
             created_at: pat.created_at.to_string(),
             expires_at: pat.expires_at.map(|at| at.to_string()),
+            last_used_at: pat.last_used_at.map(|at| at.to_string()),
         }
     }
 }

@@ -157,6 +157,7 @@ faults! {
     kici_domain::orchestrator_keys::OrchestratorKeysError,
     kici_domain::personal_tokens::PersonalTokensError,
     kici_domain::roles::RolesError,
+    kici_domain::service_accounts::ServiceAccountsError,
     kici_domain::teams::TeamsError,
 }
 

@@ -24,6 +24,7 @@ use crate::orgs::Orgs;
 use crate::permissions::Permissions;
 use crate::personal_tokens::PersonalTokens;
 use crate::roles::Roles;
+use crate::service_accounts::ServiceAccounts;
 use crate::sources::Sources;
 use crate::teams::Teams;
 use crate::users::Users;
@@ -93,6 +94,9 @@ pub(crate) enum Tag {
     /// Keys for programs.
     #[oai(rename = "api-keys")]
     ApiKeys,
+    /// Programs that belong to the organization.
+    #[oai(rename = "service-accounts")]
+    ServiceAccounts,
     /// Keys that let orchestrators connect.
     #[oai(rename = "orchestrator-keys")]
     OrchestratorKeys,
@@ -130,6 +134,7 @@ pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
         Permissions,
         Roles,
         ApiKeys,
+        ServiceAccounts,
         OrchestratorKeys,
         Orchestrators,
         Sources,

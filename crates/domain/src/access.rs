@@ -13,7 +13,9 @@ use kici_model::credentials::{Bearer, Credential};
 use kici_model::orgs::OrgState;
 use kici_model::text::RequestId;
 use kici_model::{AuditId, OrgId, Token, TokenHash, TokenKind};
-use kici_rbac::{Access, Denied, Effective, Permission, RoleGrant, SystemTask};
+use kici_rbac::{
+    Access, Denied, Effective, Level, Need, Permission, RepoScope, RoleGrant, SystemTask,
+};
 use kici_store::WriteTx;
 use kici_store::authn::{Known, KnownOrg, Membership};
 
@@ -30,6 +32,8 @@ pub struct Caller<'a> {
     pub token: Option<&'a str>,
     /// The id of their request.
     pub request_id: &'a RequestId,
+    /// What they ask for, such as `DELETE /orgs/:org/teams/:team`; for the audit log.
+    pub operation: &'a str,
 }
 
 /// Hides the token.
@@ -48,6 +52,7 @@ pub struct Org<P: Permission> {
     grant: P::Proof<OrgId>,
     token: TokenHash,
     request_id: RequestId,
+    operation: String,
 }
 
 impl<P: Permission> Org<P> {
@@ -93,7 +98,9 @@ impl<P: Permission> Org<P> {
     pub(crate) async fn begin(&self, app: &App) -> Result<(WriteTx, Self), EnterError> {
         let mut tx = app.store.write().await?;
         let known = tx.known(&self.token, self.id()).await?.ok_or(EnterError::Unknown)?;
-        let org = Self::of(app, known, self.token.clone(), &self.request_id)?;
+        let caller =
+            Caller { token: None, request_id: &self.request_id, operation: &self.operation };
+        let org = Self::of(app, known, self.token.clone(), caller)?;
         Ok((tx, org))
     }
 
@@ -102,15 +109,24 @@ impl<P: Permission> Org<P> {
         app: &App,
         known: Known,
         token: TokenHash,
-        request_id: &RequestId,
+        caller: Caller<'_>,
     ) -> Result<Self, EnterError> {
         if !known.credential.state.is_usable(app.clock.now()) {
             return Err(EnterError::Unknown);
         }
         let org = known.org.ok_or(EnterError::Hidden)?;
         let Admitted { actor, access, roles } = admit(known.credential, org)?;
-        let grant = access.require::<P>()?;
-        Ok(Self { actor, access, roles, grant, token, request_id: request_id.clone() })
+        let grant = match access.require::<P>() {
+            Ok(grant) => grant,
+            Err(denied) => {
+                if changes_something(&P::NEED) {
+                    app.notes.denied(app, access.tenant(), actor, caller, &denied);
+                }
+                return Err(denied.into());
+            }
+        };
+        let (request_id, operation) = (caller.request_id.clone(), caller.operation.to_owned());
+        Ok(Self { actor, access, roles, grant, token, request_id, operation })
     }
 
     /// The entry that tells that they did `action` to `target`.
@@ -155,7 +171,7 @@ pub async fn enter<P: Permission>(
 ) -> Result<Org<P>, EnterError> {
     // A text that can't be an id is looked up as none: a bad token is told first, as always.
     let (known, token) = authenticate(app, caller, org.parse().ok().as_ref()).await?;
-    Org::of(app, known, token, caller.request_id)
+    Org::of(app, known, token, caller)
 }
 
 /// Looks up a token that is good for HTTP, and what `org` is to its bearer.
@@ -174,10 +190,22 @@ async fn authenticate(
     }
     let hash = token.hash();
     let known = app.store.known(&hash, org).await?.ok_or(EnterError::Unknown)?;
-    if known.credential.state.is_usable(app.clock.now()) {
+    let now = app.clock.now();
+    if known.credential.state.is_usable(now) {
+        app.notes.used(&known.credential.id, now);
         Ok((known, hash))
     } else {
         Err(EnterError::Unknown)
+    }
+}
+
+/// Whether an operation that needs this is a change, and trying it in vain worth a row in the log.
+fn changes_something(need: &Need) -> bool {
+    match need {
+        Need::Level(_, level) => *level >= Level::Write,
+        Need::Any(needs) => needs.iter().any(changes_something),
+        Need::Ownership => true,
+        Need::Membership | Need::Link | Need::Person | Need::Setup => false,
     }
 }
 
@@ -193,6 +221,14 @@ fn admit(credential: Credential, org: KnownOrg) -> Result<Admitted, EnterError> 
     let (actor, limit, membership) = match (credential.bearer, org.membership) {
         (Bearer::Person { user, scopes, .. }, Some(membership)) => {
             (Actor::User { id: user, credential: id }, scopes, membership)
+        }
+        (Bearer::ServiceAccount { org: own, account, permissions }, _) if own == org.id => {
+            if let OrgState::Disabled { at } = org.state {
+                return Err(EnterError::Disabled { at });
+            }
+            let actor = Actor::ServiceAccount { id: account, credential: id };
+            let effective = Effective::new(permissions, RepoScope::Everything, false);
+            return Ok(Admitted { actor, access: member(org.id, effective), roles: Vec::new() });
         }
         (Bearer::ApiKey { org: own, maker, permissions }, membership) if own == org.id => {
             // The keys of somebody who left are gone with them.

@@ -1,17 +1,16 @@
 //! API keys: what a program may do in one organisation.
 
-use std::time::Duration;
-
 use kici_model::api_keys::ApiKey;
 use kici_model::audit::Action;
 use kici_model::credentials::NewCredential;
 use kici_model::text::{Description, KeyName};
-use kici_model::{CredentialId, Token, TokenKind};
+use kici_model::{CredentialId, TokenKind};
 use kici_rbac::escalation::{self, Escalation};
 use kici_rbac::{Denied, Effective, Matrix, RepoScope, perm};
-use kici_store::StoreError;
+use kici_store::{StoreError, WriteTx};
+use serde_json::json;
 
-use crate::orchestrator_keys::Made;
+use crate::credentials::{Made, days, days_between};
 use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
 /// Why an API key was not made.
@@ -95,38 +94,40 @@ pub async fn create(
     org: &Org<perm::ApiKeysWrite>,
     wanted: &NewApiKey,
 ) -> Result<(Made, ApiKey), ApiKeysError> {
-    // Keys are not bound to repositories: who is bound can't give away what is.
-    let given = Effective::new(wanted.permissions, RepoScope::Everything, false);
-    escalation::check(org.effective(), &Effective::none(), &given)?;
-    let made_by = org.actor().person().ok_or(ApiKeysError::NoPerson)?;
-    let id = CredentialId::new(&*app.clock, &*app.entropy).map_err(Trouble::from)?;
-    let token = Token::new(TokenKind::ApiKey, &*app.entropy).map_err(Trouble::from)?;
-    let created_at = app.clock.now();
-    let life = |days| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
-    let new = NewCredential {
-        id: &id,
-        name: &wanted.name,
-        description: wanted.description.as_ref(),
-        token: &token,
-        made_by,
-        expires_at: wanted.days.map(|days| created_at + life(days)),
-        created_at,
-    };
-    let entry = org.audit(app, Action::ApiKeyCreated, &id)?;
     let (mut tx, org) = org.begin(app).await?;
-    tx.create_api_key(org.grant(), &new, wanted.permissions).await?;
-    tx.commit(entry).await?;
-    let key = ApiKey {
-        id: id.clone(),
-        name: wanted.name.clone(),
-        description: wanted.description.clone(),
-        shown: token.shown(),
-        permissions: wanted.permissions,
-        created_by: made_by.clone(),
-        created_at,
-        expires_at: new.expires_at,
+    let made = add(app, &org, &mut tx, wanted).await?;
+    let entry = org.audit(app, Action::ApiKeyCreated, &made.0.id)?;
+    tx.commit(entry.with(json!({"name": wanted.name.as_str()}))).await?;
+    Ok(made)
+}
+
+/// Gives a key a new token. The old one works for `overlap_days` more: one's own key, or with
+/// `api_keys:admin` anybody's, who is then its maker.
+///
+/// # Errors
+/// There is no such key in use, it is somebody else's, it does more than the caller, or the server
+/// did not do its part.
+pub async fn rotate(
+    app: &App,
+    org: &Org<perm::ApiKeysWrite>,
+    id: &CredentialId,
+    overlap_days: u32,
+) -> Result<(Made, ApiKey), ApiKeysError> {
+    let (mut tx, org) = org.begin(app).await?;
+    let old = own(&org, &mut tx, id).await?;
+    let now = app.clock.now();
+    let wanted = NewApiKey {
+        name: old.name,
+        description: old.description,
+        permissions: old.permissions,
+        days: old.expires_at.map(|end| days_between(old.created_at, end)),
     };
-    Ok((Made { id, token }, key))
+    let made = add(app, &org, &mut tx, &wanted).await?;
+    tx.retire_api_key(org.grant(), id, now, now + days(overlap_days)).await?;
+    let entry = org.audit(app, Action::ApiKeyRotated, id)?;
+    let details = json!({"successor": made.0.id.as_str(), "overlapDays": overlap_days});
+    tx.commit(entry.with(details)).await?;
+    Ok(made)
 }
 
 /// Revokes a key: one's own, or with `api_keys:admin` anybody's.
@@ -140,19 +141,61 @@ pub async fn revoke(
 ) -> Result<(), ApiKeysError> {
     let entry = org.audit(app, Action::ApiKeyRevoked, id)?;
     let (mut tx, org) = org.begin(app).await?;
-    let is_revoked = match org.require::<perm::ApiKeysAdmin>() {
-        Ok(admin) => tx.revoke_api_key(&admin, id, app.clock.now()).await?,
-        Err(denied) => {
-            let maker = org.actor().person().ok_or(ApiKeysError::NoPerson)?;
-            let is_own = tx.revoke_own_api_key(org.grant(), maker, id, app.clock.now()).await?;
-            if !is_own && tx.has_api_key(org.grant(), id).await? {
-                return Err(ApiKeysError::NotYours(denied));
-            }
-            is_own
-        }
-    };
-    if !is_revoked {
-        return Err(ApiKeysError::Missing);
-    }
+    own(&org, &mut tx, id).await?;
+    tx.revoke_api_key(org.grant(), id, app.clock.now()).await?;
     Ok(tx.commit(entry).await?)
+}
+
+/// The key, if the caller has a say over it.
+async fn own(
+    org: &Org<perm::ApiKeysWrite>,
+    tx: &mut WriteTx,
+    id: &CredentialId,
+) -> Result<ApiKey, ApiKeysError> {
+    let denied = match org.require::<perm::ApiKeysAdmin>() {
+        Ok(admin) => return tx.api_key(&admin, id).await?.ok_or(ApiKeysError::Missing),
+        Err(denied) => denied,
+    };
+    let maker = org.actor().person().ok_or(ApiKeysError::NoPerson)?;
+    match tx.api_key_of(org.grant(), maker, id).await? {
+        Some(key) => Ok(key),
+        None if tx.has_api_key(org.grant(), id).await? => Err(ApiKeysError::NotYours(denied)),
+        None => Err(ApiKeysError::Missing),
+    }
+}
+
+async fn add(
+    app: &App,
+    org: &Org<perm::ApiKeysWrite>,
+    tx: &mut WriteTx,
+    wanted: &NewApiKey,
+) -> Result<(Made, ApiKey), ApiKeysError> {
+    // Keys are not bound to repositories: who is bound can't give away what is.
+    let given = Effective::new(wanted.permissions, RepoScope::Everything, false);
+    escalation::check(org.effective(), &Effective::none(), &given)?;
+    let made_by = org.actor().person().ok_or(ApiKeysError::NoPerson)?;
+    let made = Made::draw(app, TokenKind::ApiKey)?;
+    let created_at = app.clock.now();
+    let new = NewCredential {
+        id: &made.id,
+        name: &wanted.name,
+        description: wanted.description.as_ref(),
+        token: &made.token,
+        made_by,
+        expires_at: wanted.days.map(|count| created_at + days(count)),
+        created_at,
+    };
+    tx.create_api_key(org.grant(), &new, wanted.permissions).await?;
+    let key = ApiKey {
+        id: made.id.clone(),
+        name: wanted.name.clone(),
+        description: wanted.description.clone(),
+        shown: made.token.shown(),
+        permissions: wanted.permissions,
+        created_by: made_by.clone(),
+        created_at,
+        expires_at: new.expires_at,
+        last_used_at: None,
+    };
+    Ok((made, key))
 }

@@ -10,6 +10,7 @@ use kici_store::Store;
 use crate::Trouble;
 use crate::cursor::Cursors;
 use crate::metrics::Metrics;
+use crate::notes::Notes;
 use crate::ports::Relay;
 
 /// The application: its database, its ports and its settings.
@@ -21,6 +22,7 @@ pub struct App {
     pub(crate) relay: Arc<dyn Relay>,
     pub(crate) cursors: Cursors,
     pub(crate) settings: Settings,
+    pub(crate) notes: Notes,
     metrics: Metrics,
 }
 
@@ -48,8 +50,8 @@ impl App {
         let fresh = Secret::new(HEXLOWER.encode(&bytes));
         let key = store.server_key("cursors", &fresh, clock.now()).await?;
         let cursors = Cursors::new(key.expose().as_bytes());
-        let metrics = Metrics::default();
-        Ok(Self { store, clock, entropy, relay, cursors, settings, metrics })
+        let (metrics, notes) = (Metrics::default(), Notes::default());
+        Ok(Self { store, clock, entropy, relay, cursors, settings, notes, metrics })
     }
 
     /// Whether the application can serve: its database answers within 2 s.

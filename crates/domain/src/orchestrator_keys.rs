@@ -1,19 +1,17 @@
 //! Orchestrator keys: made, listed, revoked. What comes over the link sees bodies and secrets, so
 //! making and revoking needs `api_keys:admin`.
 
-use std::time::Duration;
-
 use kici_model::audit::Action;
 use kici_model::credentials::NewCredential;
 use kici_model::orchestrator_keys::OrchestratorKey;
 use kici_model::text::{Description, KeyName};
-use kici_model::{CredentialId, Token, TokenKind};
+use kici_model::{CredentialId, RoutingPattern, TokenKind};
 use kici_rbac::perm;
-use kici_store::StoreError;
+use kici_store::{StoreError, WriteTx};
+use serde_json::json;
 
-use crate::{App, EnterError, Fault, Kind, Link, Org, Trouble};
-
-const MINUTE: Duration = Duration::from_secs(60);
+use crate::credentials::{Made, days};
+use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
 /// Why something could not be done with an orchestrator key.
 #[derive(Debug, thiserror::Error)]
@@ -65,15 +63,8 @@ pub struct NewOrchestratorKey {
     pub name: KeyName,
     /// What it is for.
     pub description: Option<Description>,
-}
-
-/// A key that was just made: the only time that its token is known.
-#[derive(Debug)]
-pub struct Made {
-    /// Its id.
-    pub id: CredentialId,
-    /// To be shown once.
-    pub token: Token,
+    /// Which sources it may register; `None` is all of them.
+    pub patterns: Option<Vec<RoutingPattern>>,
 }
 
 /// The keys in use, oldest first.
@@ -96,32 +87,70 @@ pub async fn create(
     org: &Org<perm::ApiKeysAdmin>,
     wanted: &NewOrchestratorKey,
 ) -> Result<(Made, OrchestratorKey), OrchestratorKeysError> {
+    let (mut tx, org) = org.begin(app).await?;
+    let made = add(app, &org, &mut tx, wanted).await?;
+    let entry = org.audit(app, Action::OrchestratorKeyCreated, &made.0.id)?;
+    tx.commit(entry.with(json!({"name": wanted.name.as_str()}))).await?;
+    Ok(made)
+}
+
+/// Gives a key a new token. The old one works for `overlap_days` more; without any, its connections
+/// are closed at once.
+///
+/// # Errors
+/// There is no such key in use, or the server did not do its part.
+pub async fn rotate(
+    app: &App,
+    org: &Org<perm::ApiKeysAdmin>,
+    id: &CredentialId,
+    overlap_days: u32,
+) -> Result<(Made, OrchestratorKey), OrchestratorKeysError> {
+    let (mut tx, org) = org.begin(app).await?;
+    let old = tx.orchestrator_key(org.grant(), id).await?.ok_or(OrchestratorKeysError::Missing)?;
+    let wanted =
+        NewOrchestratorKey { name: old.name, description: old.description, patterns: old.patterns };
+    let made = add(app, &org, &mut tx, &wanted).await?;
+    let now = app.clock.now();
+    tx.retire_orchestrator_key(org.grant(), id, now, now + days(overlap_days)).await?;
+    let entry = org.audit(app, Action::OrchestratorKeyRotated, id)?;
+    let details = json!({"successor": made.0.id.as_str(), "overlapDays": overlap_days});
+    tx.commit(entry.with(details)).await?;
+    if overlap_days == 0 {
+        app.relay.close_key(org.grant(), id);
+    }
+    Ok(made)
+}
+
+async fn add(
+    app: &App,
+    org: &Org<perm::ApiKeysAdmin>,
+    tx: &mut WriteTx,
+    wanted: &NewOrchestratorKey,
+) -> Result<(Made, OrchestratorKey), OrchestratorKeysError> {
     let made_by = org.actor().person().ok_or(OrchestratorKeysError::NoPerson)?;
-    let id = CredentialId::new(&*app.clock, &*app.entropy).map_err(Trouble::from)?;
-    let token = Token::new(TokenKind::Orchestrator, &*app.entropy).map_err(Trouble::from)?;
+    let made = Made::draw(app, TokenKind::Orchestrator)?;
     let new = NewCredential {
-        id: &id,
+        id: &made.id,
         name: &wanted.name,
         description: wanted.description.as_ref(),
-        token: &token,
+        token: &made.token,
         made_by,
         expires_at: None,
         created_at: app.clock.now(),
     };
-    let entry = org.audit(app, Action::OrchestratorKeyCreated, &id)?;
-    let (mut tx, org) = org.begin(app).await?;
-    tx.create_orchestrator_key(org.grant(), &new).await?;
-    tx.commit(entry).await?;
+    tx.create_orchestrator_key(org.grant(), &new, wanted.patterns.as_deref()).await?;
     let key = OrchestratorKey {
-        id: id.clone(),
+        id: made.id.clone(),
         name: wanted.name.clone(),
         description: wanted.description.clone(),
-        shown: token.shown(),
+        shown: made.token.shown(),
         created_by: made_by.clone(),
         created_at: new.created_at,
+        patterns: wanted.patterns.clone(),
+        expires_at: None,
         last_used_at: None,
     };
-    Ok((Made { id, token }, key))
+    Ok((made, key))
 }
 
 /// Revokes a key and closes every connection that was opened with it.
@@ -142,15 +171,4 @@ pub async fn revoke(
     // After the commit: whoever connects now is refused by the database, whoever is there goes.
     app.relay.close_key(org.grant(), id);
     Ok(())
-}
-
-/// Notes that an orchestrator has connected with its key, exact to the minute.
-///
-/// # Errors
-/// The database fails.
-pub async fn note_use(app: &App, link: &Link) -> Result<(), Trouble> {
-    let now = app.clock.now();
-    let mut tx = app.store.record().await?;
-    tx.orchestrator_key_used(link.grant(), link.key(), now, now - MINUTE).await?;
-    Ok(tx.commit().await?)
 }

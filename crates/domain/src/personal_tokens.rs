@@ -1,17 +1,15 @@
 //! Personal access tokens. One that is made with another never does more than that one.
 
-use std::time::Duration;
-
 use kici_model::audit::Action;
 use kici_model::credentials::NewCredential;
 use kici_model::personal_tokens::PersonalToken;
 use kici_model::text::{AgentLabel, KeyName};
-use kici_model::{CredentialId, Token, TokenKind};
+use kici_model::{CredentialId, TokenKind};
 use kici_rbac::{Matrix, Resource};
 use kici_store::StoreError;
 
 use crate::access::Me;
-use crate::orchestrator_keys::Made;
+use crate::credentials::{Made, days};
 use crate::{App, Fault, Kind, Trouble};
 
 /// How long a token works whose maker does not say, in days.
@@ -118,8 +116,7 @@ pub async fn create(
     wanted: &NewPersonalToken,
 ) -> Result<(Made, PersonalToken), PersonalTokensError> {
     let created_at = app.clock.now();
-    let life = Duration::from_secs(u64::from(wanted.days.unwrap_or(DEFAULT_DAYS)) * 24 * 60 * 60);
-    let mut expires_at = created_at + life;
+    let mut expires_at = created_at + days(wanted.days.unwrap_or(DEFAULT_DAYS));
     check(me, wanted)?;
     if let Some(end) = me.bounds().expires_at {
         // A life that was asked for is not cut in silence.
@@ -129,31 +126,31 @@ pub async fn create(
             return Err(PersonalTokensError::Expiry);
         }
     }
-    let id = CredentialId::new(&*app.clock, &*app.entropy).map_err(Trouble::from)?;
-    let token = Token::new(TokenKind::Personal, &*app.entropy).map_err(Trouble::from)?;
+    let made = Made::draw(app, TokenKind::Personal)?;
     let new = NewCredential {
-        id: &id,
+        id: &made.id,
         name: &wanted.name,
         description: None,
-        token: &token,
+        token: &made.token,
         made_by: me.id(),
         expires_at: Some(expires_at),
         created_at,
     };
-    let entry = me.audit(app, Action::PersonalTokenCreated, &id)?;
+    let entry = me.audit(app, Action::PersonalTokenCreated, &made.id)?;
     let mut tx = app.store.write().await?;
     tx.create_personal_token(me.grant(), new, wanted.scopes, wanted.agent.as_ref()).await?;
     tx.commit(entry).await?;
-    let made = PersonalToken {
-        id: id.clone(),
+    let token = PersonalToken {
+        id: made.id.clone(),
         name: wanted.name.clone(),
-        shown: token.shown(),
+        shown: made.token.shown(),
         scopes: wanted.scopes,
         agent: wanted.agent.clone(),
         created_at,
         expires_at: Some(expires_at),
+        last_used_at: None,
     };
-    Ok((Made { id, token }, made))
+    Ok((made, token))
 }
 
 /// Revokes a token of the person, be it the one that they use.

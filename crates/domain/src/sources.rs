@@ -42,7 +42,7 @@ pub async fn register(
     let mut done = Registered { serves: Vec::new(), accepted: Vec::new(), rejected: Vec::new() };
     let mut good = Vec::new();
     for source in sources {
-        match registration(link.org(), source) {
+        match registration(link, source) {
             Ok(registration) => good.push(registration),
             Err(reason) => {
                 let routing_key = shorten(&source.routing_key, LONGEST);
@@ -101,12 +101,16 @@ pub fn webhook_url(app: &App, org: &OrgId, key: &RoutingKey) -> Option<String> {
     })
 }
 
-fn registration(org: &OrgId, source: &RegisteredSource) -> Result<Registration, String> {
+fn registration(link: &Link, source: &RegisteredSource) -> Result<Registration, String> {
+    let org = link.org();
     let routing_key: RoutingKey = source.routing_key.parse().map_err(|error| format!("{error}"))?;
     if let RoutingKey::Generic { org: named, .. } = &routing_key
         && named != org
     {
         return Err(format!("this connection belongs to `{org}`, the routing key to `{named}`"));
+    }
+    if !link.may_register(&routing_key) {
+        return Err("the key of this connection is not for this source".to_owned());
     }
     Ok(Registration {
         routing_key,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use kici_domain::metrics::FrameResult;
-use kici_domain::{App, EnterError, Link, Trouble, access, orchestrator_keys, orchestrators, orgs};
+use kici_domain::{App, EnterError, Link, Trouble, access, orchestrators, orgs};
 use kici_wire::{
     AuthFailure, AuthRequest, AuthSuccess, Capabilities, CloseCode, FromOrchestrator,
     PROTOCOL_VERSION, ToOrchestrator,
@@ -54,8 +54,6 @@ pub async fn serve<I, O, E, S>(
     drop(stranger);
     app.metrics().link_opened();
     tracing::info!(org = %link.org(), connection = %connection.id, "orchestrator connected");
-    let link = Arc::new(link);
-    hub.sessions().spawn(note_use(app.clone(), link.clone()));
     let code = tokio::select! {
         code = connection.closed() => code,
         code = write(&hub, &connection, &mut outgoing) => code,
@@ -84,13 +82,6 @@ async fn look_at_key(app: &App, hub: &Hub, link: &Link) -> CloseCode {
                 tracing::warn!(error = &trouble as &dyn std::error::Error, "key not looked at");
             }
         }
-    }
-}
-
-/// Beside the connection: that it can't be noted is no reason to refuse or to delay anything.
-async fn note_use(app: Arc<App>, link: Arc<Link>) {
-    if let Err(trouble) = orchestrator_keys::note_use(&app, &link).await {
-        tracing::warn!(error = &trouble as &dyn std::error::Error, "last use not noted");
     }
 }
 

@@ -3,7 +3,7 @@
 use kici_rbac::Matrix;
 
 use crate::text::AgentLabel;
-use crate::{CredentialId, OrgId, Timestamp, UserId};
+use crate::{CredentialId, OrgId, RoutingPattern, ServiceAccountId, Timestamp, UserId};
 
 /// A credential that was found by the hash of its token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +37,21 @@ pub enum Bearer {
         /// What it was given.
         permissions: Matrix,
     },
+    /// A key of a service account: what the account may do, whoever made it.
+    ServiceAccount {
+        /// The organisation it was made in.
+        org: OrgId,
+        /// The account.
+        account: ServiceAccountId,
+        /// What the account may do.
+        permissions: Matrix,
+    },
     /// An orchestrator key: the WebSocket link of this organisation.
     Orchestrator {
         /// The organisation it was made in.
         org: OrgId,
+        /// Which sources it may register; `None` is all of them.
+        patterns: Option<Vec<RoutingPattern>>,
     },
 }
 

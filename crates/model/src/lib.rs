@@ -21,6 +21,7 @@ pub mod personal_tokens;
 pub mod roles;
 pub mod routing_key;
 pub mod secret;
+pub mod service_accounts;
 pub mod sources;
 pub mod teams;
 pub mod text;
@@ -33,7 +34,7 @@ pub use id::{
     AuditId, ConnectionId, CredentialId, EventId, Id, IdentityLinkId, InviteId, OrgAlias, OrgId,
     RoleId, ServiceAccountId, SourceId, TeamId, UserId,
 };
-pub use routing_key::RoutingKey;
+pub use routing_key::{RoutingKey, RoutingPattern};
 pub use secret::Secret;
 pub use text::{Text, TextError};
 pub use token::{Token, TokenHash, TokenKind};

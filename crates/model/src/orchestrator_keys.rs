@@ -1,5 +1,6 @@
 //! Orchestrator keys: they open the WebSocket link and nothing else.
 
+use crate::routing_key::RoutingPattern;
 use crate::text::{Description, KeyName};
 use crate::{CredentialId, Timestamp, UserId};
 
@@ -18,6 +19,10 @@ pub struct OrchestratorKey {
     pub created_by: UserId,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Which sources it may register; `None` is all of them.
+    pub patterns: Option<Vec<RoutingPattern>>,
+    /// When it stops working by itself.
+    pub expires_at: Option<Timestamp>,
     /// When a connection was last opened with it, exact to the minute.
     pub last_used_at: Option<Timestamp>,
 }

@@ -22,4 +22,6 @@ pub struct PersonalToken {
     pub created_at: Timestamp,
     /// When it stops working by itself.
     pub expires_at: Option<Timestamp>,
+    /// When it was last used, exact to the minute.
+    pub last_used_at: Option<Timestamp>,
 }

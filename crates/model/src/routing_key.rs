@@ -62,6 +62,42 @@ impl Text for RoutingKey {
     const NAME: &'static str = "a routing key";
 }
 
+/// A pattern of routing keys: `*` stands for any characters and `?` for one, as in `github:*`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RoutingPattern(Box<str>);
+
+impl RoutingPattern {
+    /// Whether `key` fits.
+    #[must_use]
+    pub fn matches(&self, key: &RoutingKey) -> bool {
+        wildmatch::WildMatch::new(&self.0).matches(&key.to_string())
+    }
+}
+
+impl FromStr for RoutingPattern {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let is_plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.:*?".contains(&c);
+        if (1..=256).contains(&text.len()) && text.bytes().all(is_plain) {
+            Ok(Self(text.into()))
+        } else {
+            Err(TextError::new(
+                "a routing pattern has 1 to 256 letters, digits, `-`, `_`, `.`, `:`, `*` or `?`, as \
+                 in `github:*`",
+            ))
+        }
+    }
+}
+impl fmt::Display for RoutingPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl Text for RoutingPattern {
+    const NAME: &'static str = "a routing pattern";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

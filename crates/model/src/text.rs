@@ -85,6 +85,9 @@ texts! {
     PersonName = line("a person's name", 100);
     /// The name of a key: 1 to 100 characters.
     KeyName = line("a key name", 100);
+    /// The name of a service account: 1 to 100 characters, unique in its organisation without regard
+    /// to case.
+    AccountName = line("a service account name", 100);
     /// The name of a program that acts for a person: 1 to 100 characters.
     AgentLabel = line("an agent label", 100);
     /// The name of a role: 1 to 100 characters, unique in its organisation without regard to case.

@@ -4,7 +4,8 @@ use kici_model::api_keys::ApiKey;
 use kici_model::credentials::NewCredential;
 use kici_model::{CredentialId, OrgId, Timestamp, TokenKind, UserId};
 use kici_rbac::{Granted, Matrix, perm};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use sea_orm::ColumnTrait;
 
 use crate::credentials::{self, Extra, TABLE, row};
 use crate::error::OrCorrupt;
@@ -56,19 +57,33 @@ impl WriteTx {
         credentials::insert(self, Some(grant.tenant()), TokenKind::ApiKey, new, extra).await
     }
 
-    /// Revokes a key that `maker` made; `false` when they have no such key in use.
+    /// A key in use, whoever made it, as this transaction sees it.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn revoke_own_api_key(
+    pub async fn api_key(
+        &mut self,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
+        id: &CredentialId,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let whose = credentials::of_org(grant.tenant());
+        let found = credentials::find(&self.tx, TokenKind::ApiKey, id, whose).await?;
+        found.map(key).transpose()
+    }
+
+    /// A key in use that `maker` made.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn api_key_of(
         &mut self,
         grant: &Granted<perm::ApiKeysWrite, OrgId>,
         maker: &UserId,
         id: &CredentialId,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<ApiKey>, StoreError> {
         let whose = credentials::of_org(grant.tenant()).add(row::Column::UserId.eq(maker.as_str()));
-        credentials::revoke(self, TokenKind::ApiKey, id, whose, at).await
+        let found = credentials::find(&self.tx, TokenKind::ApiKey, id, whose).await?;
+        found.map(key).transpose()
     }
 
     /// Whether the organisation has this key in use, whoever made it.
@@ -80,20 +95,32 @@ impl WriteTx {
         grant: &Granted<perm::ApiKeysWrite, OrgId>,
         id: &CredentialId,
     ) -> Result<bool, StoreError> {
-        let query = row::Entity::find_by_id(id.as_str())
-            .filter(credentials::of_org(grant.tenant()))
-            .filter(row::Column::Kind.eq(TokenKind::ApiKey.as_str()))
-            .filter(row::Column::RevokedAt.is_null());
-        Ok(query.one(&self.tx).await?.is_some())
+        let whose = credentials::of_org(grant.tenant());
+        Ok(credentials::find(&self.tx, TokenKind::ApiKey, id, whose).await?.is_some())
     }
 
-    /// Revokes anybody's key; `false` when the organisation has no such key in use.
+    /// Ends a key that has a successor, at once or later; `false` when there is no such key in use.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn retire_api_key(
+        &mut self,
+        grant: &Granted<perm::ApiKeysWrite, OrgId>,
+        id: &CredentialId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let whose = credentials::of_org(grant.tenant());
+        credentials::retire(self, TokenKind::ApiKey, id, whose, (now, until)).await
+    }
+
+    /// Revokes a key; `false` when the organisation has no such key in use.
     ///
     /// # Errors
     /// The database fails.
     pub async fn revoke_api_key(
         &mut self,
-        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
+        grant: &Granted<perm::ApiKeysWrite, OrgId>,
         id: &CredentialId,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -114,5 +141,6 @@ fn key(row: row::Model) -> Result<ApiKey, StoreError> {
         created_by: row.user_id.parse().or_corrupt(TABLE, &row.id)?,
         created_at: Timestamp::new(row.created_at),
         expires_at: row.expires_at.map(Timestamp::new),
+        last_used_at: row.last_used_at.map(Timestamp::new),
     })
 }

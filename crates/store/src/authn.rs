@@ -19,7 +19,8 @@ use crate::{Store, StoreError, WriteTx, credentials, orgs, roles};
 /// reaches the person, or one row without a role; no row at all for an unknown token.
 pub const AUTHORIZATION: &str = "\
 WITH c AS (
-    SELECT id, kind, org_id, user_id, permissions, agent_label, expires_at, revoked_at
+    SELECT id, kind, org_id, user_id, permissions, agent_label, service_account_id,
+           routing_patterns, expires_at, revoked_at
     FROM credentials WHERE hash = $1
 ),
 reach AS (
@@ -32,13 +33,15 @@ reach AS (
     JOIN team_roles g ON g.org_id = $2 AND g.team_id = t.team_id
 )
 SELECT c.id, c.kind, c.org_id, c.user_id, c.permissions, c.agent_label, c.expires_at,
-       c.revoked_at,
+       c.revoked_at, c.service_account_id, c.routing_patterns,
+       s.permissions AS account_permissions,
        o.id AS found_org, o.disabled_at,
        m.user_id AS member, m.suspended_at,
        r.id AS role_id, r.name AS role_name, r.is_owner,
        r.permissions AS role_permissions, r.repo_patterns,
        t.id AS team_id, t.name AS team_name
 FROM c
+LEFT JOIN service_accounts s ON s.id = c.service_account_id AND s.org_id = c.org_id
 LEFT JOIN orgs o ON o.id = $2
 LEFT JOIN memberships m ON m.org_id = $2 AND m.user_id = c.user_id
 LEFT JOIN reach ON m.user_id IS NOT NULL
@@ -159,7 +162,21 @@ fn credential(row: &QueryResult) -> Result<Credential, StoreError> {
         (TokenKind::ApiKey, Some(org), Some(permissions)) => {
             Bearer::ApiKey { org, maker: user, permissions }
         }
-        (TokenKind::Orchestrator, Some(org), None) => Bearer::Orchestrator { org },
+        (TokenKind::ServiceAccount, Some(org), None) => {
+            let account: Option<String> = row.try_get("", "service_account_id")?;
+            let account = account.ok_or("a key of no account").or_corrupt(TABLE, &id)?;
+            let held: Option<String> = row.try_get("", "account_permissions")?;
+            // The keys of an account that is gone are gone with it.
+            let held = held.ok_or("a key of an account that is gone").or_corrupt(TABLE, &id)?;
+            let permissions = roles::matrix("service_accounts", &account, &held)?;
+            let account = account.parse().or_corrupt(TABLE, &id)?;
+            Bearer::ServiceAccount { org, account, permissions }
+        }
+        (TokenKind::Orchestrator, Some(org), None) => {
+            let patterns: Option<String> = row.try_get("", "routing_patterns")?;
+            let patterns = credentials::routing_patterns(&id, patterns.as_deref())?;
+            Bearer::Orchestrator { org, patterns }
+        }
         _ => return Err("columns that do not go together").or_corrupt(TABLE, &id),
     };
     let state = match time(row, "revoked_at")? {

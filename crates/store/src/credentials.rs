@@ -2,7 +2,9 @@
 
 use kici_model::credentials::NewCredential;
 use kici_model::text::AgentLabel;
-use kici_model::{CredentialId, OrgId, Timestamp, TokenKind, UserId};
+use kici_model::{
+    CredentialId, OrgId, RoutingPattern, ServiceAccountId, Timestamp, TokenKind, UserId,
+};
 use kici_rbac::{Granted, Matrix, perm};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
@@ -10,7 +12,7 @@ use sea_orm::{
 };
 
 use crate::error::OrCorrupt;
-use crate::{Store, StoreError, WriteTx};
+use crate::{RecordTx, Store, StoreError, WriteTx};
 
 pub(crate) const TABLE: &str = "credentials";
 
@@ -33,6 +35,8 @@ impl WriteTx {
 pub(crate) struct Extra<'a> {
     pub(crate) permissions: Option<Matrix>,
     pub(crate) agent: Option<&'a AgentLabel>,
+    pub(crate) account: Option<&'a ServiceAccountId>,
+    pub(crate) patterns: Option<&'a [RoutingPattern]>,
 }
 
 pub(crate) async fn insert(
@@ -43,6 +47,8 @@ pub(crate) async fn insert(
     extra: Extra<'_>,
 ) -> Result<(), StoreError> {
     let permissions = extra.permissions.map(|matrix| serde_json::to_string(&matrix)).transpose();
+    let texts = |patterns: &[_]| patterns.iter().map(RoutingPattern::to_string).collect::<Vec<_>>();
+    let patterns = extra.patterns.map(|list| serde_json::to_string(&texts(list))).transpose();
     let row = row::ActiveModel {
         id: Set(new.id.to_string()),
         kind: Set(kind.to_string()),
@@ -54,6 +60,8 @@ pub(crate) async fn insert(
         user_id: Set(UserId::to_string(new.made_by)),
         permissions: Set(permissions.or_corrupt(TABLE, new.id.as_str())?),
         agent_label: Set(extra.agent.map(ToString::to_string)),
+        service_account_id: Set(extra.account.map(ToString::to_string)),
+        routing_patterns: Set(patterns.or_corrupt(TABLE, new.id.as_str())?),
         expires_at: Set(new.expires_at.map(Timestamp::to_utc)),
         revoked_at: Set(None),
         last_used_at: Set(None),
@@ -80,6 +88,100 @@ pub(crate) async fn revoke(
         .exec(&tx.tx)
         .await?;
     Ok(done.rows_affected == 1)
+}
+
+/// Ends a credential that has a successor: at once, or at `until` where that is sooner than its own
+/// end; `false` when there is none in use.
+pub(crate) async fn retire(
+    tx: &WriteTx,
+    kind: TokenKind,
+    id: &CredentialId,
+    whose: Condition,
+    (now, until): (Timestamp, Timestamp),
+) -> Result<bool, StoreError> {
+    if until <= now {
+        return revoke(tx, kind, id, whose, now).await;
+    }
+    let sooner = Condition::any()
+        .add(row::Column::ExpiresAt.is_null())
+        .add(row::Column::ExpiresAt.gt(until.to_utc()));
+    let found = find(&tx.tx, kind, id, whose.clone()).await?;
+    row::Entity::update_many()
+        .set(row::ActiveModel { expires_at: Set(Some(until.to_utc())), ..Default::default() })
+        .filter(row::Column::Id.eq(id.as_str()))
+        .filter(row::Column::Kind.eq(kind.as_str()))
+        .filter(whose)
+        .filter(sooner)
+        .exec(&tx.tx)
+        .await?;
+    Ok(found.is_some())
+}
+
+/// The credential in use that `whose` describes.
+pub(crate) async fn find(
+    db: &impl ConnectionTrait,
+    kind: TokenKind,
+    id: &CredentialId,
+    whose: Condition,
+) -> Result<Option<row::Model>, StoreError> {
+    let query = row::Entity::find_by_id(id.as_str())
+        .filter(whose)
+        .filter(row::Column::Kind.eq(kind.as_str()))
+        .filter(row::Column::RevokedAt.is_null());
+    Ok(query.one(db).await?)
+}
+
+/// Reads the stored patterns of an orchestrator key.
+pub(crate) fn routing_patterns(
+    id: &str,
+    text: Option<&str>,
+) -> Result<Option<Vec<RoutingPattern>>, StoreError> {
+    let Some(text) = text else { return Ok(None) };
+    let texts: Vec<String> = serde_json::from_str(text).or_corrupt(TABLE, id)?;
+    texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map(Some).or_corrupt(TABLE, id)
+}
+
+impl RecordTx {
+    /// Notes when credentials were used, of those of which nothing was noted after `since`.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn credentials_used(
+        &mut self,
+        used: &[(CredentialId, Timestamp)],
+        since: Timestamp,
+    ) -> Result<(), StoreError> {
+        for (id, at) in used {
+            row::Entity::update_many()
+                .set(row::ActiveModel {
+                    last_used_at: Set(Some(at.to_utc())),
+                    ..Default::default()
+                })
+                .filter(row::Column::Id.eq(id.as_str()))
+                .filter(
+                    Condition::any()
+                        .add(row::Column::LastUsedAt.is_null())
+                        .add(row::Column::LastUsedAt.lt(since.to_utc())),
+                )
+                .exec(&self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Deletes every credential of this kind that `whose` describes: they go with what they belong to.
+pub(crate) async fn delete_all(
+    tx: &WriteTx,
+    kind: TokenKind,
+    whose: Condition,
+) -> Result<(), StoreError> {
+    row::Entity::delete_many()
+        .filter(whose)
+        .filter(row::Column::Kind.eq(kind.as_str()))
+        .exec(&tx.tx)
+        .await?;
+    Ok(())
 }
 
 /// Revokes every credential of this kind that somebody made in an organisation.
@@ -138,6 +240,8 @@ pub(crate) mod row {
         pub user_id: String,
         pub permissions: Option<String>,
         pub agent_label: Option<String>,
+        pub service_account_id: Option<String>,
+        pub routing_patterns: Option<String>,
         pub expires_at: Option<DateTimeUtc>,
         pub revoked_at: Option<DateTimeUtc>,
         pub last_used_at: Option<DateTimeUtc>,

@@ -21,6 +21,7 @@ mod orgs;
 mod personal_tokens;
 mod roles;
 mod server_keys;
+mod service_accounts;
 mod sources;
 mod teams;
 mod tx;

@@ -2,13 +2,12 @@
 
 use kici_model::credentials::NewCredential;
 use kici_model::orchestrator_keys::OrchestratorKey;
-use kici_model::{CredentialId, OrgId, Timestamp, TokenKind};
+use kici_model::{CredentialId, OrgId, RoutingPattern, Timestamp, TokenKind};
 use kici_rbac::{Granted, perm};
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use crate::credentials::{self, Extra, TABLE, row};
 use crate::error::OrCorrupt;
-use crate::{RecordTx, Store, StoreError, WriteTx};
+use crate::{Store, StoreError, WriteTx};
 
 impl Store {
     /// The keys that are not revoked, oldest first.
@@ -34,15 +33,39 @@ impl WriteTx {
         &mut self,
         grant: &Granted<perm::ApiKeysAdmin, OrgId>,
         new: &NewCredential<'_>,
+        patterns: Option<&[RoutingPattern]>,
     ) -> Result<(), StoreError> {
-        credentials::insert(
-            self,
-            Some(grant.tenant()),
-            TokenKind::Orchestrator,
-            new,
-            Extra::default(),
-        )
-        .await
+        let extra = Extra { patterns, ..Extra::default() };
+        credentials::insert(self, Some(grant.tenant()), TokenKind::Orchestrator, new, extra).await
+    }
+
+    /// A key in use, as this transaction sees it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn orchestrator_key(
+        &mut self,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
+        id: &CredentialId,
+    ) -> Result<Option<OrchestratorKey>, StoreError> {
+        let whose = credentials::of_org(grant.tenant());
+        let found = credentials::find(&self.tx, TokenKind::Orchestrator, id, whose).await?;
+        found.map(key).transpose()
+    }
+
+    /// Ends a key that has a successor, at once or later; `false` when there is no such key in use.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn retire_orchestrator_key(
+        &mut self,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
+        id: &CredentialId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let whose = credentials::of_org(grant.tenant());
+        credentials::retire(self, TokenKind::Orchestrator, id, whose, (now, until)).await
     }
 
     /// Revokes a key for good; `false` when the organisation has no such key in use.
@@ -60,33 +83,6 @@ impl WriteTx {
     }
 }
 
-impl RecordTx {
-    /// Notes that a connection was opened with a key, if nothing was noted after `since`.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn orchestrator_key_used(
-        &mut self,
-        grant: &Granted<perm::Link, OrgId>,
-        id: &CredentialId,
-        at: Timestamp,
-        since: Timestamp,
-    ) -> Result<(), StoreError> {
-        row::Entity::update_many()
-            .set(row::ActiveModel { last_used_at: Set(Some(at.to_utc())), ..Default::default() })
-            .filter(credentials::of_org(grant.tenant()))
-            .filter(row::Column::Id.eq(id.as_str()))
-            .filter(
-                Condition::any()
-                    .add(row::Column::LastUsedAt.is_null())
-                    .add(row::Column::LastUsedAt.lt(since.to_utc())),
-            )
-            .exec(&self.tx)
-            .await?;
-        Ok(())
-    }
-}
-
 fn key(row: row::Model) -> Result<OrchestratorKey, StoreError> {
     Ok(OrchestratorKey {
         id: row.id.parse().or_corrupt(TABLE, &row.id)?,
@@ -99,6 +95,8 @@ fn key(row: row::Model) -> Result<OrchestratorKey, StoreError> {
         shown: row.shown,
         created_by: row.user_id.parse().or_corrupt(TABLE, &row.id)?,
         created_at: Timestamp::new(row.created_at),
+        patterns: credentials::routing_patterns(&row.id, row.routing_patterns.as_deref())?,
+        expires_at: row.expires_at.map(Timestamp::new),
         last_used_at: row.last_used_at.map(Timestamp::new),
     })
 }

@@ -37,7 +37,7 @@ impl WriteTx {
         scopes: Option<Matrix>,
         agent: Option<&AgentLabel>,
     ) -> Result<(), StoreError> {
-        let extra = Extra { permissions: scopes, agent };
+        let extra = Extra { permissions: scopes, agent, ..Extra::default() };
         let new = NewCredential { made_by: grant.tenant(), ..new };
         credentials::insert(self, None, TokenKind::Personal, &new, extra).await
     }
@@ -71,5 +71,6 @@ fn token(row: row::Model) -> Result<PersonalToken, StoreError> {
         agent: agent.or_corrupt(TABLE, &row.id)?,
         created_at: Timestamp::new(row.created_at),
         expires_at: row.expires_at.map(Timestamp::new),
+        last_used_at: row.last_used_at.map(Timestamp::new),
     })
 }

@@ -56,7 +56,8 @@ impl TestOrg {
     /// The door stays shut.
     pub async fn enter<P: Permission>(&self, platform: &TestPlatform) -> anyhow::Result<Org<P>> {
         let request_id: RequestId = "test".parse()?;
-        let caller = Caller { token: Some(&self.token), request_id: &request_id };
+        let (token, operation) = (Some(self.token.as_str()), "test");
+        let caller = Caller { token, request_id: &request_id, operation };
         Ok(access::enter::<P>(platform.app(), caller, self.id.as_str()).await?)
     }
 
@@ -115,7 +116,8 @@ impl TestOrg {
         platform: &TestPlatform,
     ) -> anyhow::Result<(CredentialId, String)> {
         let org = self.enter(platform).await?;
-        let wanted = NewOrchestratorKey { name: "test".parse()?, description: None };
+        let wanted =
+            NewOrchestratorKey { name: "test".parse()?, description: None, patterns: None };
         let (made, _) = orchestrator_keys::create(platform.app(), &org, &wanted).await?;
         Ok((made.id, made.token.reveal().to_owned()))
     }

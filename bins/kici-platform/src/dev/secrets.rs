@@ -57,7 +57,11 @@ pub(super) async fn prepare(app: &App, folder: &Path) -> anyhow::Result<Secrets>
     }
     if access::enter_link(app, &secrets.orchestrator_key).await.is_err() {
         let org = enter(app, &secrets).await?;
-        let wanted = NewOrchestratorKey { name: "demo orchestrator".parse()?, description: None };
+        let wanted = NewOrchestratorKey {
+            name: "demo orchestrator".parse()?,
+            description: None,
+            patterns: None,
+        };
         let (made, _) = orchestrator_keys::create(app, &org, &wanted).await?;
         secrets.orchestrator_key = made.token.reveal().to_owned();
     }
@@ -102,7 +106,7 @@ async fn opens<P: Permission>(app: &App, token: &str, org: &str) -> bool {
 
 async fn knock<P: Permission>(app: &App, token: &str, org: &str) -> anyhow::Result<Org<P>> {
     let request_id: RequestId = "dev".parse()?;
-    let caller = Caller { token: Some(token), request_id: &request_id };
+    let caller = Caller { token: Some(token), request_id: &request_id, operation: "dev" };
     Ok(access::enter::<P>(app, caller, org).await?)
 }
 

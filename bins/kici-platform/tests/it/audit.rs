@@ -8,6 +8,36 @@ use serde_json::{Value, json};
 use crate::support::{json as body, problem};
 
 on_both_databases! {
+    async fn what_was_denied_is_counted_by_caller_operation_and_minute(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let someone = org.member(&platform, Matrix::NONE).await.unwrap();
+        let theirs = TestOrg { token: someone.token.clone(), ..org.clone() };
+        let denied = async || {
+            let read = org.request(&platform, Method::GET, "/audit?outcome=denied");
+            body(read.send().await.unwrap()).await["items"].clone()
+        };
+        for _ in 0..3 {
+            let tried = theirs.request(&platform, Method::POST, "/roles").json(&json!({}));
+            problem(tried.send().await.unwrap(), 403, "insufficient_permission").await;
+        }
+        // Reading in vain is nothing to remember.
+        problem(theirs.request(&platform, Method::GET, "/roles").send().await.unwrap(), 403, "insufficient_permission").await;
+        platform.app().write_notes().await.unwrap();
+        let tried = theirs.request(&platform, Method::POST, "/roles").json(&json!({}));
+        problem(tried.send().await.unwrap(), 403, "insufficient_permission").await;
+        platform.app().write_notes().await.unwrap();
+        let rows = denied().await;
+        let times: i64 = rows.as_array().unwrap().iter().map(|row| row["times"].as_i64().unwrap()).sum();
+        assert_eq!(times, 4, "{rows}");
+        // A minute may have ended in between.
+        assert!(rows.as_array().unwrap().len() <= 2, "{rows}");
+        assert_eq!(rows[0]["action"], "access.denied");
+        assert_eq!(rows[0]["actorId"], someone.id.as_str());
+        assert_eq!(rows[0]["target"], "POST /api/v1/orgs/:org/roles");
+        assert_eq!(rows[0]["details"], json!({"required": ["members:admin"], "held": "none"}));
+    }
+
     async fn every_change_stands_there_with_who_did_it_and_what_was_before(database: Database) {
         let platform = TestPlatform::start(&database).await.unwrap();
         let org = TestOrg::create(&platform, "Acme").await.unwrap();

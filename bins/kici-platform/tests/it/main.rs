@@ -9,6 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod api_keys;
 mod audit;
 mod authorization;
 mod commands;
@@ -28,6 +29,7 @@ mod relay;
 mod restart;
 mod roles;
 mod samples;
+mod service_accounts;
 mod support;
 mod teams;
 mod webhooks;

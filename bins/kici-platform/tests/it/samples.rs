@@ -52,6 +52,10 @@ impl Maker<'_> {
         self.made("/teams", self.named(), "/id").await
     }
 
+    async fn account(&self) -> String {
+        self.made("/service-accounts", self.role_body(), "/id").await
+    }
+
     async fn member(&self) -> TestMember {
         self.org.member(self.platform, Matrix::NONE).await.unwrap()
     }
@@ -86,6 +90,7 @@ impl Sample {
             | "personal_tokens_list"
             | "roles_list"
             | "roles_templates"
+            | "service_accounts_list"
             | "sources_list"
             | "teams_list"
             | "user_get"
@@ -145,17 +150,34 @@ impl Sample {
                 (vec![], Some(json!({"role": role, "change": {"delete": true}})))
             }
             "api_keys_create" => (vec![], Some(make.role_body())),
-            "api_keys_revoke" => {
+            "api_keys_revoke" | "api_keys_rotate" => {
                 let url = format!("/api/v1/orgs/{}/api-keys", org.id);
                 let own = make.own(&url, &make.role_body(), "/key/id").await;
                 let key = match own {
                     Some(own) => own,
                     None => make.made("/api-keys", make.role_body(), "/key/id").await,
                 };
-                (vec![("key", key)], None)
+                let body = (id == "api_keys_rotate").then(|| json!({"overlapDays": 1}));
+                (vec![("key", key)], body)
+            }
+            "service_accounts_create" => (vec![], Some(make.role_body())),
+            "service_accounts_update" => {
+                (vec![("account", make.account().await)], Some(json!({"description": "changed"})))
+            }
+            "service_accounts_delete" | "service_accounts_keys" => {
+                (vec![("account", make.account().await)], None)
+            }
+            "service_accounts_create_key" => {
+                (vec![("account", make.account().await)], Some(make.named()))
+            }
+            "service_accounts_revoke_key" | "service_accounts_rotate_key" => {
+                let account = make.account().await;
+                let path = format!("/service-accounts/{account}/keys");
+                let key = make.made(&path, make.named(), "/key/id").await;
+                (vec![("account", account), ("key", key)], None)
             }
             "orchestrator_keys_create" | "personal_tokens_create" => (vec![], Some(make.named())),
-            "orchestrator_keys_revoke" => {
+            "orchestrator_keys_revoke" | "orchestrator_keys_rotate" => {
                 let key = make.made("/orchestrator-keys", make.named(), "/key/id").await;
                 (vec![("key", key)], None)
             }

@@ -248,6 +248,12 @@ impl Fields {
         (self.errors.len() == before).then_some(set)
     }
 
+    /// Whether a field is there and not `null`.
+    pub(crate) fn is_given(&mut self, name: &'static str) -> bool {
+        self.read.insert(name);
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Whether a field is there at all, `null` included.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.object.contains_key(name)

@@ -23,7 +23,11 @@ fn with_token(platform: &TestPlatform, token: &str) -> Client {
 }
 
 fn key(name: &str, description: Option<&str>) -> OrchestratorKeyCreate {
-    OrchestratorKeyCreate { name: name.to_owned(), description: description.map(str::to_owned) }
+    OrchestratorKeyCreate {
+        name: name.to_owned(),
+        description: description.map(str::to_owned),
+        routing_patterns: None,
+    }
 }
 
 /// Checks what the server said.

@@ -2,7 +2,7 @@
 
 use kici_model::credentials::Bearer;
 use kici_model::orgs::OrgState;
-use kici_model::{CredentialId, OrgId, Token, TokenHash, TokenKind};
+use kici_model::{CredentialId, OrgId, RoutingKey, RoutingPattern, Token, TokenHash, TokenKind};
 use kici_rbac::{Access, Granted, perm};
 use kici_store::authn::Known;
 
@@ -14,6 +14,7 @@ use crate::{App, Trouble};
 pub struct Link {
     grant: Granted<perm::Link, OrgId>,
     key: CredentialId,
+    patterns: Option<Vec<RoutingPattern>>,
     hash: TokenHash,
 }
 
@@ -26,6 +27,12 @@ impl Link {
     /// The organisation.
     pub fn org(&self) -> &OrgId {
         self.grant.tenant()
+    }
+
+    /// Whether its key lets it register this source.
+    pub fn may_register(&self, source: &RoutingKey) -> bool {
+        let patterns = self.patterns.as_ref();
+        patterns.is_none_or(|all| all.iter().any(|pattern| pattern.matches(source)))
     }
 
     /// The key that it came with.
@@ -45,7 +52,9 @@ pub async fn enter_link(app: &App, token: &str) -> Result<Link, EnterError> {
     }
     let Known { credential, .. } =
         app.store.known(&token.hash(), None).await?.ok_or(EnterError::Unknown)?;
-    let Bearer::Orchestrator { org } = credential.bearer else { return Err(EnterError::Unknown) };
+    let Bearer::Orchestrator { org, patterns } = credential.bearer else {
+        return Err(EnterError::Unknown);
+    };
     if !credential.state.is_usable(app.clock.now()) {
         return Err(EnterError::Unknown);
     }
@@ -53,7 +62,10 @@ pub async fn enter_link(app: &App, token: &str) -> Result<Link, EnterError> {
     let found = app.store.org_of_link(&grant).await?.ok_or(EnterError::Unknown)?;
     match found.state {
         OrgState::Disabled { at } => Err(EnterError::Disabled { at }),
-        OrgState::Active => Ok(Link { grant, key: credential.id, hash: token.hash() }),
+        OrgState::Active => {
+            app.notes.used(&credential.id, app.clock.now());
+            Ok(Link { grant, key: credential.id, patterns, hash: token.hash() })
+        }
     }
 }
 

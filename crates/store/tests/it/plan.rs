@@ -29,6 +29,9 @@ INSERT INTO team_members (org_id, user_id, team_id)
 INSERT INTO team_roles (org_id, team_id, role_id)
   SELECT t.org_id, t.id, 'rol_' || substr(t.org_id, 5) || '_' || r
   FROM teams t, generate_series(3, 4) r;
+INSERT INTO service_accounts (id, org_id, name, name_key, permissions, created_by, created_at)
+  SELECT 'sva_' || n, 'org_' || n % 1000, n::text, n::text, '{}', 'usr_1', now()
+  FROM generate_series(1, 5000) n;
 INSERT INTO credentials (id, kind, hash, shown, name, user_id, created_at)
   SELECT 'key_' || n, 'pat', 'hash' || n, 'x', 'x', 'usr_' || n, now()
   FROM generate_series(1, 10000) n;

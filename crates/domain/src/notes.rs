@@ -1,0 +1,127 @@
+//! What is noted beside the requests, so that none of them waits for it: when credentials were last
+//! used, and which changes were denied. [`App::write_notes`] writes it; a crash loses the last few
+//! seconds of it and nothing else.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use kici_model::audit::{Action, Actor, AuditEntry};
+use kici_model::{AuditId, CredentialId, OrgId, Timestamp};
+use kici_rbac::Denied;
+use serde_json::json;
+
+use crate::access::Caller;
+use crate::{App, Trouble};
+
+/// How exact a last use is.
+const MINUTE: Duration = Duration::from_secs(60);
+/// The most that waits to be written, of each of the two; what comes then is not noted.
+const MOST: usize = 10_000;
+
+/// What waits to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    used: HashMap<CredentialId, Timestamp>,
+    /// When a use was last written.
+    written: HashMap<CredentialId, Timestamp>,
+    denied: HashMap<AuditId, (AuditEntry, i64)>,
+}
+
+impl Notes {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A credential was used.
+    pub(crate) fn used(&self, id: &CredentialId, now: Timestamp) {
+        let mut waiting = self.waiting();
+        let is_written = waiting.written.get(id).is_some_and(|at| *at + MINUTE > now);
+        if !is_written && waiting.used.len() < MOST {
+            waiting.used.insert(id.clone(), now);
+        }
+    }
+
+    /// Somebody tried a change that they may not make: one row for each caller, operation and minute.
+    pub(crate) fn denied(
+        &self,
+        app: &App,
+        org: &OrgId,
+        actor: Actor,
+        caller: Caller<'_>,
+        denied: &Denied,
+    ) {
+        let now = app.clock.now();
+        let Some(id) = id(org, &actor, caller.operation, now) else { return };
+        let needed = denied.required().iter().map(|(what, level)| format!("{what}:{level}"));
+        let mut waiting = self.waiting();
+        if waiting.denied.len() >= MOST && !waiting.denied.contains_key(&id) {
+            return;
+        }
+        let first = || AuditEntry {
+            id: id.clone(),
+            org: Some(org.clone()),
+            actor,
+            action: Action::AccessDenied,
+            target: caller.operation.to_owned(),
+            details: Some(json!({
+                "required": needed.collect::<Vec<_>>(),
+                "held": denied.held().map(|level| level.to_string()),
+            })),
+            request_id: caller.request_id.to_string(),
+            at: now,
+        };
+        waiting.denied.entry(id.clone()).or_insert_with(|| (first(), 0)).1 += 1;
+    }
+}
+
+/// The same for all that is counted together.
+fn id(org: &OrgId, actor: &Actor, operation: &str, now: Timestamp) -> Option<AuditId> {
+    let minute = now.micros() / 60_000_000;
+    let text = format!("{org} {} {} {operation} {minute}", actor.kind(), actor.id());
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let hash: String = HEXLOWER.encode(digest.as_ref()).chars().take(32).collect();
+    format!("aud_{hash}").parse().ok()
+}
+
+impl App {
+    /// Writes what was noted since the last time.
+    ///
+    /// # Errors
+    /// The database fails; denials are kept for the next time, uses are noted again by the next use.
+    pub async fn write_notes(&self) -> Result<(), Trouble> {
+        let now = self.clock.now();
+        let (used, denied) = {
+            let mut waiting = self.notes.waiting();
+            waiting.written.retain(|_, at| *at + MINUTE > now);
+            let used: Vec<_> = std::mem::take(&mut waiting.used).into_iter().collect();
+            waiting.written.extend(used.iter().cloned());
+            (used, std::mem::take(&mut waiting.denied))
+        };
+        if used.is_empty() && denied.is_empty() {
+            return Ok(());
+        }
+        let written = async {
+            let mut tx = self.store.record().await?;
+            tx.credentials_used(&used, now - MINUTE).await?;
+            for (entry, times) in denied.values() {
+                tx.record_denied(entry, *times).await?;
+            }
+            tx.commit().await
+        };
+        if let Err(error) = written.await {
+            let mut waiting = self.notes.waiting();
+            for (id, (entry, times)) in denied {
+                waiting.denied.entry(id).or_insert((entry, 0)).1 += times;
+            }
+            return Err(error.into());
+        }
+        Ok(())
+    }
+}
