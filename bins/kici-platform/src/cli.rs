@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
+use kici_model::OrgId;
 use kici_model::text::{Email, OrgName};
 
 use crate::{Config, dev, org, print, reference, serve};
@@ -43,7 +44,7 @@ enum Command {
     /// Look at the configuration without running anything.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Make organizations on the database itself, as its operator.
+    /// Make, list and close organizations on the database itself, as its operator.
     #[command(subcommand)]
     Org(OrgCommand),
     /// Let people in on the database itself, as its operator.
@@ -84,6 +85,25 @@ enum OrgCommand {
         /// The e-mail address of its owner, who is added where unknown.
         #[arg(long, value_name = "EMAIL")]
         owner: Email,
+    },
+    /// List all organizations.
+    List {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Close an organization: every request to it is refused until it is enabled again.
+    Disable {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Which, such as `org_NXho8YmATbZa`.
+        org: OrgId,
+    },
+    /// Open an organization again that was disabled.
+    Enable {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Which, such as `org_NXho8YmATbZa`.
+        org: OrgId,
     },
 }
 
@@ -140,6 +160,13 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Print { config }) => print::text(&config.load()?.to_toml()),
         Command::Org(OrgCommand::Create { config, name, owner }) => {
             block_on(org::create(config.load()?, name, owner))
+        }
+        Command::Org(OrgCommand::List { config }) => block_on(org::list(config.load()?)),
+        Command::Org(OrgCommand::Disable { config, org }) => {
+            block_on(org::set_disabled(config.load()?, org, true))
+        }
+        Command::Org(OrgCommand::Enable { config, org }) => {
+            block_on(org::set_disabled(config.load()?, org, false))
         }
         Command::User(UserCommand::Token { config, email }) => {
             block_on(org::user_token(config.load()?, email))

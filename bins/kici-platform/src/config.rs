@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use ipnet::IpNet;
+use kici_api::RateLimits;
 
 pub(crate) use keys::{KEYS, Key};
 
@@ -20,6 +21,7 @@ pub struct Config {
     pub(crate) server: ServerConfig,
     pub(crate) database: DatabaseConfig,
     pub(crate) metrics: MetricsConfig,
+    pub(crate) limits: RateLimits,
     pub(crate) log: LogConfig,
     values: Values,
 }
@@ -112,6 +114,10 @@ impl Config {
             format!("{error}; `127.0.0.1:9464` would work")
         });
         let metrics = told(metrics, "metrics.listen", errors);
+        let mut rate = |name| values.parsed::<u32>("limits", name, errors).map(NonZeroU32::new);
+        let (reads, writes) = (rate("reads_per_minute"), rate("writes_per_minute"));
+        let failures = rate("failed_tokens_per_minute");
+        let burst = values.parsed::<NonZeroU32>("limits", "burst", errors);
         let level = values.text("log", "level");
         let level = telemetry::parse(&level).map(|_| level).map_err(|error| error.to_string());
         let level = told(level, "log.level", errors);
@@ -131,6 +137,12 @@ impl Config {
             },
             database: DatabaseConfig { url: url?, connections: connections?.get() },
             metrics: MetricsConfig { listen: metrics? },
+            limits: RateLimits {
+                reads: reads?,
+                writes: writes?,
+                burst: burst?,
+                failures: failures?,
+            },
             log: LogConfig { level: level?, format: format? },
             values,
         })

@@ -1,7 +1,9 @@
 //! `kici-platform org …` and `user …`: what an operator does on the database itself.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use kici_domain::setup;
+use kici_model::OrgId;
+use kici_model::orgs::OrgState;
 use kici_model::text::{Email, OrgName};
 
 use crate::{Config, print, serve, server};
@@ -14,6 +16,32 @@ pub(crate) async fn create(config: Config, name: OrgName, owner: Email) -> anyho
     print::line(&format!("owner          {}", made.owner))?;
     print::line(&format!("token          {}", made.token.reveal()))?;
     print::line("\nThe token is shown this once. It works for 120 days.")
+}
+
+/// Prints all organizations.
+pub(crate) async fn list(config: Config) -> anyhow::Result<()> {
+    let app = server::app(&serve::options(config)).await?;
+    for org in setup::orgs(&app).await.context("the organizations can't be read")? {
+        let state = match org.state {
+            OrgState::Active => "active".to_owned(),
+            OrgState::Disabled { at } => format!("disabled since {at}"),
+        };
+        print::line(&format!("{}   {state:<40}   {}", org.id, org.name))?;
+    }
+    Ok(())
+}
+
+/// Closes an organization, or opens it again.
+pub(crate) async fn set_disabled(
+    config: Config,
+    org: OrgId,
+    is_disabled: bool,
+) -> anyhow::Result<()> {
+    let app = server::app(&serve::options(config)).await?;
+    if !setup::set_disabled(&app, &org, is_disabled).await.context("nothing was changed")? {
+        bail!("there is no organization `{org}`; `kici-platform org list` shows all");
+    }
+    print::line(&format!("{org} is {}", if is_disabled { "disabled" } else { "enabled" }))
 }
 
 /// Makes a personal access token for somebody.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ipnet::IpNet;
-use kici_api::Platform;
+use kici_api::{Platform, RateLimits};
 use kici_domain::{App, Settings};
 use kici_link::{Hub, Limits};
 use kici_model::{Clock, Entropy, OsEntropy, SystemClock};
@@ -32,6 +32,8 @@ pub struct Options {
     pub is_local: bool,
     /// Where `/metrics` is served; `None` is nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// How often anybody may ask.
+    pub rate_limits: RateLimits,
     /// The link's limits.
     pub limits: Limits,
     /// The clock.
@@ -56,6 +58,7 @@ impl Options {
             trusted_proxies: Vec::new(),
             is_local: false,
             metrics_listen: None,
+            rate_limits: RateLimits::default(),
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
         }
@@ -90,18 +93,18 @@ impl Server {
         };
         let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
         let (store, hub, app) = assemble(&options, Some(address)).await?;
-        let platform = Platform {
-            trusted_proxies: options.trusted_proxies.into(),
-            only_host: options.is_local.then(|| address.ip().to_string().into()),
-            ..Platform::new(app.clone(), hub.clone())
-        };
+        let mut platform =
+            Platform::new(app.clone(), hub.clone()).with_rate_limits(options.rate_limits);
+        platform.trusted_proxies = options.trusted_proxies.into();
+        platform.only_host = options.is_local.then(|| address.ip().to_string().into());
         let tasks = platform.tasks.clone();
         let stop = CancellationToken::new();
-        let http = tokio::spawn(http::serve(listener, kici_api::routes(platform), stop.clone()));
+        let routes = kici_api::routes(platform.clone());
+        let http = tokio::spawn(http::serve(listener, routes, stop.clone()));
         let metrics = metrics.map(|listener| {
             tokio::spawn(http::serve(listener, kici_api::metrics(app.clone()), stop.clone()))
         });
-        tokio::spawn(write_notes(app.clone(), stop.clone()));
+        tokio::spawn(write_notes(platform.clone(), stop.clone()));
         Ok(Self { address, metrics_address, app, stop, http, metrics, hub, tasks, store })
     }
 
@@ -148,9 +151,10 @@ impl Server {
 /// How often what is noted beside the requests is written.
 const NOTES: Duration = Duration::from_secs(5);
 
-async fn write_notes(app: Arc<App>, stop: CancellationToken) {
+async fn write_notes(platform: Platform, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(NOTES)).await.is_some() {
-        if let Err(trouble) = app.write_notes().await {
+        platform.forget();
+        if let Err(trouble) = platform.app.write_notes().await {
             tracing::warn!(error = &trouble as &dyn std::error::Error, "notes not written");
         }
     }

@@ -39,7 +39,8 @@ impl<'a> Knock<'a> {
     }
 }
 
-fn token(request: &Request) -> Option<&str> {
+/// The token that a request brings.
+pub(crate) fn token(request: &Request) -> Option<&str> {
     let (scheme, token) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim())
 }

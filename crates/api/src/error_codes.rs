@@ -49,6 +49,11 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("org_disabled", 403, "The operator has closed the organization; `disabled_at` says when."),
     ("owners_only", 403, "Only an owner can do this to an owner."),
     ("person_required", 403, "Only a person can do this, not a key."),
+    (
+        "rate_limited",
+        429,
+        "Too many requests with this token, or from this address; `Retry-After` says when to ask again.",
+    ),
     ("rejected_misconfigured", 500, "The orchestrator can't take deliveries of this source."),
     ("rejected_signature", 401, "The orchestrator could not verify the signature."),
     (

@@ -23,6 +23,7 @@ use crate::orchestrators::Orchestrators;
 use crate::orgs::Orgs;
 use crate::permissions::Permissions;
 use crate::personal_tokens::PersonalTokens;
+use crate::rate_limits::{self, Limiter, RateLimits};
 use crate::roles::Roles;
 use crate::service_accounts::ServiceAccounts;
 use crate::sources::Sources;
@@ -47,6 +48,8 @@ pub struct Platform {
     pub tasks: TaskTracker,
     /// The memory set aside for bodies of webhooks, in KiB.
     pub bodies: Arc<Semaphore>,
+    /// How often anybody may ask.
+    pub(crate) limiter: Arc<Limiter>,
     /// Connections that have not told yet who they are.
     pub strangers: Arc<Semaphore>,
 }
@@ -61,9 +64,21 @@ impl Platform {
             trusted_proxies: Arc::default(),
             only_host: None,
             tasks: TaskTracker::new(),
+            limiter: Arc::new(Limiter::new(RateLimits::default())),
             bodies: Arc::new(Semaphore::new(512 * 1024)),
             strangers: Arc::new(Semaphore::new(1_000)),
         }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_rate_limits(self, limits: RateLimits) -> Self {
+        Self { limiter: Arc::new(Limiter::new(limits)), ..self }
+    }
+
+    /// Forgets what nobody will be held against any more; to be called every minute or so.
+    pub fn forget(&self) {
+        self.limiter.forget();
     }
 }
 
@@ -154,7 +169,7 @@ pub(crate) fn root() -> OpenApiService<impl OpenApi, ()> {
 pub fn routes(platform: Platform) -> impl Endpoint<Output = Response> + 'static {
     let (only_host, counted) = (platform.only_host.clone(), platform.app.clone());
     Route::new()
-        .nest("/api/v1", api().into_endpoint().before(body::arrived))
+        .nest("/api/v1", api().into_endpoint().before(body::arrived).around(rate_limits::limit))
         .nest_no_strip("/", root_routes())
         .data(platform.app.clone())
         .data(platform)

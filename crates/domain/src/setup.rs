@@ -120,6 +120,36 @@ pub async fn person(app: &App, email: &Email) -> Result<(UserId, Token), SetupEr
     Ok((user.id, token))
 }
 
+/// All organisations of the installation, by name.
+///
+/// # Errors
+/// The database fails.
+pub async fn orgs(app: &App) -> Result<Vec<Org>, SetupError> {
+    let access = access::task(OrgId::random(&*app.entropy)?, SystemTask::Setup);
+    Ok(app.store.orgs(&access.require::<perm::Setup>()?).await?)
+}
+
+/// Closes an organisation, or opens it again: while it is closed every request is refused, and its
+/// orchestrators are cut off within 30 s. `false` when there is no such organisation.
+///
+/// # Errors
+/// The server did not do its part.
+pub async fn set_disabled(app: &App, org: &OrgId, is_disabled: bool) -> Result<bool, SetupError> {
+    let access = access::task(org.clone(), SystemTask::Setup);
+    let grant = access.require::<perm::Setup>()?;
+    let (state, action) = if is_disabled {
+        (OrgState::Disabled { at: app.clock.now() }, Action::OrgDisabled)
+    } else {
+        (OrgState::Active, Action::OrgEnabled)
+    };
+    let mut tx = app.store.write().await?;
+    if !tx.set_org_state(&grant, state).await? {
+        return Ok(false);
+    }
+    tx.commit(entry(app, &access, action, org)?).await?;
+    Ok(true)
+}
+
 /// A new personal access token for somebody whose old one is lost or revoked.
 ///
 /// # Errors

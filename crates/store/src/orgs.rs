@@ -7,7 +7,7 @@ use kici_rbac::{Granted, perm};
 use sea_orm::sea_query::LockType;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
-    QuerySelect, Statement,
+    QueryOrder, QuerySelect, Statement,
 };
 
 use crate::error::OrCorrupt;
@@ -23,6 +23,16 @@ impl Store {
         grant: &Granted<perm::Membership, OrgId>,
     ) -> Result<Option<Org>, StoreError> {
         find(&self.read, grant.tenant()).await
+    }
+
+    /// All organisations, by name, for whoever runs the program.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn orgs(&self, _: &Granted<perm::Setup, OrgId>) -> Result<Vec<Org>, StoreError> {
+        let query =
+            row::Entity::find().order_by_asc(row::Column::Name).order_by_asc(row::Column::Id);
+        query.all(&self.read).await?.into_iter().map(org).collect()
     }
 
     /// The organisation itself, for its orchestrator.
@@ -100,6 +110,27 @@ impl WriteTx {
             .exec(&self.tx)
             .await?;
         Ok(())
+    }
+
+    /// Closes the organisation, or opens it again; `false` when there is none.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn set_org_state(
+        &mut self,
+        grant: &Granted<perm::Setup, OrgId>,
+        state: OrgState,
+    ) -> Result<bool, StoreError> {
+        let disabled_at = match state {
+            OrgState::Active => None,
+            OrgState::Disabled { at } => Some(at.to_utc()),
+        };
+        let done = row::Entity::update_many()
+            .set(row::ActiveModel { disabled_at: Set(disabled_at), ..Default::default() })
+            .filter(row::Column::Id.eq(grant.tenant().as_str()))
+            .exec(&self.tx)
+            .await?;
+        Ok(done.rows_affected == 1)
     }
 
     /// Adds an organisation; `grant` names the one that is being made.

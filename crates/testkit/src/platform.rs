@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::Once;
 
 use anyhow::Context;
+use kici_api::RateLimits;
 use kici_domain::App;
 use kici_platform::{Options, Server};
 use tokio::net::TcpListener;
@@ -23,7 +24,14 @@ impl TestPlatform {
     /// # Errors
     /// It does not start.
     pub async fn start(database: &Database) -> anyhow::Result<Self> {
-        Self::start_with(Options::new(database.url())).await
+        Self::start_with(Self::options(database)).await
+    }
+
+    /// The options of [`start`](Self::start): the usual ones, but that anybody may ask as often as
+    /// they like.
+    #[must_use]
+    pub fn options(database: &Database) -> Options {
+        Options { rate_limits: RateLimits::none(), ..Options::new(database.url()) }
     }
 
     /// Starts with `options`.

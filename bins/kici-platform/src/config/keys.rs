@@ -49,6 +49,25 @@ pub(crate) const KEYS: &[Key] = &[
         "Where `/metrics` is served for Prometheus, as `ADDR:PORT`; whoever reaches it may read it. Left out, it is not served.",
     ),
     key(
+        "limits",
+        "reads_per_minute",
+        Some("3000"),
+        "How often one credential may read; 0 is without a limit.",
+    ),
+    key(
+        "limits",
+        "writes_per_minute",
+        Some("600"),
+        "How often one credential may change something; 0 is without a limit.",
+    ),
+    key("limits", "burst", Some("300"), "How many requests of either kind may come at once."),
+    key(
+        "limits",
+        "failed_tokens_per_minute",
+        Some("30"),
+        "How many requests from one address may have a token that opens nothing, before only credentials that have worked within 10 minutes are served from there; 0 is without a limit.",
+    ),
+    key(
         "log",
         "level",
         Some("info"),
@@ -68,7 +87,7 @@ pub(crate) fn find(section: &str, name: &str) -> Result<&'static Key, String> {
 
 /// The key that an environment variable sets; `None` for one that is none of ours.
 pub(crate) fn find_variable(variable: &str) -> Option<Result<&'static Key, String>> {
-    let sections = ["KICI_SERVER_", "KICI_DATABASE_", "KICI_METRICS_", "KICI_LOG_"];
+    let sections = ["KICI_SERVER_", "KICI_DATABASE_", "KICI_METRICS_", "KICI_LIMITS_", "KICI_LOG_"];
     if !sections.iter().any(|section| variable.starts_with(section)) {
         return None;
     }

@@ -17,7 +17,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 async fn moved(database: &Database) -> (TestPlatform, TestOrg, Arc<TestClock>) {
     let clock = Arc::new(TestClock::default());
-    let options = Options { clock: clock.clone(), ..Options::new(database.url()) };
+    let options = Options { clock: clock.clone(), ..TestPlatform::options(database) };
     let platform = TestPlatform::start_with(options).await.unwrap();
     let org = TestOrg::create(&platform, "Acme").await.unwrap();
     (platform, org, clock)

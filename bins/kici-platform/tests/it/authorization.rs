@@ -59,7 +59,7 @@ on_both_databases! {
 
     async fn an_expired_token_is_refused_like_one_that_never_was(database: Database) {
         let clock = std::sync::Arc::new(TestClock::default());
-        let options = Options { clock: clock.clone(), ..Options::new(database.url()) };
+        let options = Options { clock: clock.clone(), ..TestPlatform::options(&database) };
         let platform = TestPlatform::start_with(options).await.unwrap();
         let org = TestOrg::create(&platform, "Acme").await.unwrap();
         let days = serde_json::json!({"name": "short", "permissions": {}, "expiresInDays": 1});

@@ -44,8 +44,22 @@ on_both_databases! {
         let http = kici_testkit::http_client().unwrap();
         let found = http.get(format!("http://{address}/api/v1/orgs/{org}")).bearer_auth(&token).send().await.unwrap();
         assert_eq!(found.status(), 200);
+        let operate = |words: &[&str]| {
+            let done = program().args(words).args(config).output().unwrap();
+            (done.status.success(), String::from_utf8(done.stdout).unwrap())
+        };
         let url = format!("http://{address}/webhook/{org}/github");
         assert_eq!(Post::new("{}").request(&http, &url).await.status(), 404);
+        assert!(operate(&["org", "list"]).1.contains("active"));
+        assert!(operate(&["org", "disable", &org]).0);
+        assert!(operate(&["org", "list"]).1.contains("disabled since"));
+        let closed = http.get(format!("http://{address}/api/v1/orgs/{org}")).bearer_auth(&token).send().await.unwrap();
+        let closed = crate::support::problem(closed, 403, "org_disabled").await;
+        assert!(closed["disabled_at"].is_string(), "{closed}");
+        assert!(operate(&["org", "enable", &org]).0);
+        let open = http.get(format!("http://{address}/api/v1/orgs/{org}")).bearer_auth(&token).send().await.unwrap();
+        assert_eq!(open.status(), 200);
+        assert!(!operate(&["org", "disable", "org_nothere"]).0);
         kill(server.0.id());
         let mut rest = String::new();
         log.read_to_string(&mut rest).unwrap();

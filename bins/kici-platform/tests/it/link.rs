@@ -16,7 +16,7 @@ use crate::raw::Raw;
 use crate::support::{Post, app_source, json as body, problem};
 
 async fn platform(database: &Database, limits: Limits) -> (TestPlatform, TestOrg) {
-    let options = Options { limits, ..Options::new(database.url()) };
+    let options = Options { limits, ..TestPlatform::options(database) };
     let platform = TestPlatform::start_with(options).await.unwrap();
     let org = TestOrg::create(&platform, "Acme").await.unwrap();
     (platform, org)

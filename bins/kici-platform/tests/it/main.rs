@@ -24,6 +24,7 @@ mod metrics;
 mod orchestrator_keys;
 mod owners;
 mod personal_tokens;
+mod rate_limits;
 mod raw;
 mod relay;
 mod restart;

@@ -1,6 +1,5 @@
 //! `/metrics`: what is counted, where it is served, and that it names nobody.
 
-use kici_platform::Options;
 use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform};
 use reqwest::Method;
 
@@ -10,7 +9,7 @@ use crate::support::Post;
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_deliveries_and_links_are_counted_on_a_listener_of_their_own() {
     let database = Database::sqlite().await.unwrap();
-    let mut options = Options::new(database.url());
+    let mut options = TestPlatform::options(&database);
     options.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
     let platform = TestPlatform::start_with(options).await.unwrap();
     let org = TestOrg::create(&platform, "Acme").await.unwrap();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use kici_platform::Options;
 use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform, on_both_databases};
 use reqwest::Method;
 
@@ -17,7 +16,7 @@ on_both_databases! {
         platform.stop().await.unwrap();
         let status = orchestrator.wait_for_closes(1, PATIENCE).await.unwrap();
         assert_eq!(status.close_codes()[0], 1001);
-        let platform = TestPlatform::start_at(&address, Options::new(database.url())).await.unwrap();
+        let platform = TestPlatform::start_at(&address, TestPlatform::options(&database)).await.unwrap();
         let back = |status: &kici_orchestrator_core::Status| status.connections >= 2 && status.is_registered();
         orchestrator.wait_for(back, PATIENCE).await.unwrap();
         json(Post::new("{}").to(&platform, &org).await).await;

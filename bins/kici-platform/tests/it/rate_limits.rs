@@ -1,0 +1,96 @@
+//! How often anybody may ask, what they are told, and that others don't suffer for it.
+
+use std::num::NonZeroU32;
+
+use kici_api::RateLimits;
+use kici_platform::Options;
+use kici_rbac::Matrix;
+use kici_testkit::{Database, TestOrg, TestPlatform};
+use reqwest::{Method, Response};
+use serde_json::json;
+
+use crate::support::problem;
+
+async fn limited(database: &Database, limits: RateLimits) -> (TestPlatform, TestOrg) {
+    let options = Options { rate_limits: limits, ..TestPlatform::options(database) };
+    let platform = TestPlatform::start_with(options).await.unwrap();
+    let org = TestOrg::create(&platform, "Acme").await.unwrap();
+    (platform, org)
+}
+
+fn header(response: &Response, name: &str) -> u64 {
+    response.headers()[name].to_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_credential_has_a_bucket_for_reads_and_one_for_writes() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = RateLimits {
+        reads: NonZeroU32::new(60),
+        writes: NonZeroU32::new(1),
+        burst: NonZeroU32::new(3).unwrap(),
+        ..RateLimits::none()
+    };
+    let (platform, org) = limited(&database, limits).await;
+    let key = org.api_key(&platform, Matrix::NONE).await.unwrap();
+    let read = async |who: &TestOrg| who.request(&platform, Method::GET, "").send().await.unwrap();
+    for left in [2, 1, 0] {
+        let answer = read(&org).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(header(&answer, "ratelimit-limit"), 60);
+        assert_eq!(header(&answer, "ratelimit-remaining"), left);
+    }
+    let refused = read(&org).await;
+    assert_eq!(header(&refused, "retry-after"), 1);
+    assert_eq!(header(&refused, "ratelimit-remaining"), 0);
+    problem(refused, 429, "rate_limited").await;
+    // Neither another credential nor a change pays for it.
+    assert_eq!(read(&TestOrg { token: key, ..org.clone() }).await.status(), 200);
+    for wanted in [201, 201, 201, 429] {
+        let made = org
+            .request(&platform, Method::POST, "/teams")
+            .json(&json!({"name": wanted.to_string()}));
+        let status = made.send().await.unwrap().status().as_u16();
+        assert!(status == wanted || (status, wanted) == (409, 201), "{status}");
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert_eq!(read(&org).await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_open_nothing_are_refused_unseen_and_those_that_work_are_served() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = RateLimits { failures: NonZeroU32::new(5), ..RateLimits::none() };
+    let (platform, org) = limited(&database, limits).await;
+    let get = async |token: Option<&str>| {
+        let request = org.request(&platform, Method::GET, "");
+        let (client, request) = request.build_split();
+        let mut request = request.unwrap();
+        match token {
+            Some(token) => drop(
+                request
+                    .headers_mut()
+                    .insert("authorization", format!("Bearer {token}").parse().unwrap()),
+            ),
+            None => drop(request.headers_mut().remove("authorization")),
+        }
+        client.execute(request).await.unwrap()
+    };
+    assert_eq!(get(Some(&org.token)).await.status(), 200);
+    for n in 0..5 {
+        let token = kici_model::Token::new(
+            kici_model::TokenKind::Personal,
+            &kici_model::OsEntropy::default(),
+        );
+        let answer = match n {
+            0 => get(None).await,
+            _ => get(Some(token.unwrap().reveal())).await,
+        };
+        assert_eq!(answer.status(), 401);
+    }
+    let refused = get(Some("kici_pat_x")).await;
+    assert_eq!(header(&refused, "retry-after"), 60);
+    problem(refused, 429, "rate_limited").await;
+    problem(get(None).await, 429, "rate_limited").await;
+    assert_eq!(get(Some(&org.token)).await.status(), 200);
+}
