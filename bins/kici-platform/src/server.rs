@@ -154,6 +154,9 @@ const NOTES: Duration = Duration::from_secs(5);
 async fn write_notes(platform: Platform, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(NOTES)).await.is_some() {
         platform.forget();
+        if let Err(trouble) = kici_domain::idempotency::forget(&platform.app).await {
+            tracing::warn!(error = &trouble as &dyn std::error::Error, "old answers not forgotten");
+        }
         if let Err(trouble) = platform.app.write_notes().await {
             tracing::warn!(error = &trouble as &dyn std::error::Error, "notes not written");
         }

@@ -95,7 +95,12 @@ fn value() -> Value {
     for (path, item) in api_paths.into_iter().chain(root_paths) {
         paths.insert(braced(&path), item);
     }
-    paths.values_mut().for_each(complete);
+    for (path, item) in &mut paths {
+        complete(item);
+        if path.starts_with("/api/v1") {
+            name_requests(item);
+        }
+    }
     merge(&mut document, &mut rest);
     if let Some(object) = document.as_object_mut() {
         object.insert("paths".to_owned(), Value::Object(paths));
@@ -218,6 +223,26 @@ fn complete(item: &mut Value) {
         for status in ["4XX", "5XX"] {
             responses.insert(status.to_owned(), problem());
         }
+    }
+}
+
+/// Every change may call itself something, so that a repetition is seen as one.
+fn name_requests(item: &mut Value) {
+    for (method, operation) in item.as_object_mut().into_iter().flatten() {
+        let Some(operation) = operation.as_object_mut().filter(|_| method != "get") else {
+            continue;
+        };
+        let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+        parameters.as_array_mut().into_iter().for_each(|list| {
+            list.push(json!({
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": false,
+                "description": "Draw one for each change; whoever repeats it within a day gets the \
+                                same answer, and nothing is done twice.",
+                "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
+            }));
+        });
     }
 }
 

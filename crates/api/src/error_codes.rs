@@ -15,6 +15,12 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         403,
         "Somebody would gain what the caller does not have; the message names the first gain.",
     ),
+    ("idempotency_key_taken", 422, "The `Idempotency-Key` was used for another request."),
+    (
+        "idempotency_under_way",
+        409,
+        "The same request under the same `Idempotency-Key` has no answer yet.",
+    ),
     ("incomplete_body", 400, "The connection broke before the whole body had arrived."),
     (
         "insufficient_permission",
@@ -60,6 +66,11 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         "rejected_unknown_source",
         404,
         "The orchestrator does not know the source, or has disabled it.",
+    ),
+    (
+        "secret_shown_once",
+        409,
+        "The request was done before under its `Idempotency-Key`; the message names what was made.",
     ),
     (
         "stale",

@@ -11,6 +11,7 @@ mod document;
 mod error_codes;
 mod event_log;
 mod health;
+mod idempotency;
 mod link;
 mod matrix;
 mod me;

@@ -9,6 +9,7 @@ use poem_openapi::registry::Registry;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::credentials;
+use crate::idempotency;
 
 /// A signed-in person, outside of any organization.
 pub(crate) struct Me(kici_domain::Me);
@@ -40,6 +41,8 @@ impl<'a> ApiExtractor<'a> for Me {
     ) -> Result<Self> {
         let knock = credentials::Knock::of(request)?;
         let entered = access::enter_person(knock.app, knock.caller()).await;
-        Ok(Self(entered.map_err(crate::problem::ApiError::from)?))
+        let me = entered.map_err(crate::problem::ApiError::from)?;
+        idempotency::claim(request, me.actor()).await?;
+        Ok(Self(me))
     }
 }

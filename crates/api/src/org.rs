@@ -12,6 +12,7 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::credentials;
+use crate::idempotency;
 use crate::problem::ApiError;
 use crate::text::Txt;
 
@@ -65,6 +66,8 @@ impl<'a, P: Permission> ApiExtractor<'a> for Org<P> {
         let knock = credentials::Knock::of(request)?;
         let org = request.raw_path_param(options.name).unwrap_or_default();
         let entered = access::enter::<P>(knock.app, knock.caller(), org).await;
-        Ok(Self(entered.map_err(ApiError::from)?))
+        let org = entered.map_err(ApiError::from)?;
+        idempotency::claim(request, org.actor()).await?;
+        Ok(Self(org))
     }
 }

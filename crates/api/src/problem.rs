@@ -153,6 +153,7 @@ faults! {
     kici_domain::api_keys::ApiKeysError,
     kici_domain::audit::AuditError,
     kici_domain::event_log::EventLogError,
+    kici_domain::idempotency::IdempotencyError,
     kici_domain::members::MembersError,
     kici_domain::orchestrator_keys::OrchestratorKeysError,
     kici_domain::personal_tokens::PersonalTokensError,

@@ -30,7 +30,7 @@ use crate::sources::Sources;
 use crate::teams::Teams;
 use crate::users::Users;
 use crate::webhooks::Webhooks;
-use crate::{body, document, link, problem, request_id};
+use crate::{body, document, idempotency, link, problem, request_id};
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
@@ -169,7 +169,7 @@ pub(crate) fn root() -> OpenApiService<impl OpenApi, ()> {
 pub fn routes(platform: Platform) -> impl Endpoint<Output = Response> + 'static {
     let (only_host, counted) = (platform.only_host.clone(), platform.app.clone());
     Route::new()
-        .nest("/api/v1", api().into_endpoint().before(body::arrived).around(rate_limits::limit))
+        .nest("/api/v1", served())
         .nest_no_strip("/", root_routes())
         .data(platform.app.clone())
         .data(platform)
@@ -180,6 +180,15 @@ pub fn routes(platform: Platform) -> impl Endpoint<Output = Response> + 'static 
         .before(one_slash)
         .around(problem::answer)
         .around(move |next, request| request_id::assign(counted.clone(), next, request))
+}
+
+/// The API, and what each of its requests goes through, the last line first.
+fn served() -> impl Endpoint + 'static {
+    api()
+        .into_endpoint()
+        .around(idempotency::remember)
+        .before(body::arrived)
+        .around(rate_limits::limit)
 }
 
 fn root_routes() -> impl Endpoint + 'static {

@@ -12,7 +12,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use data_encoding::HEXLOWER;
 use kici_model::delivery::{Delivery, Outcome, Relayed, Verdict};
 use kici_model::event_log::{Event, EventStatus};
 use kici_model::text::DeliveryId;
@@ -21,6 +20,7 @@ use kici_rbac::{Denied, SystemTask, perm};
 use kici_store::StoreError;
 use kici_wire::shorten;
 
+use crate::digest::sha256;
 use crate::ports::MayRelay;
 use crate::{App, Fault, Kind, Trouble, access};
 
@@ -220,7 +220,7 @@ fn prepare(app: &App, found: Found, incoming: Incoming) -> Result<Relaying, Webh
         reason: None,
         attempts: Vec::new(),
         body_bytes: i64::try_from(body.len()).unwrap_or(i64::MAX),
-        body_hash: hash(&body),
+        body_hash: sha256(&[&body]),
         client_ip: incoming.client_ip.clone(),
         received_at,
     };
@@ -284,8 +284,4 @@ fn answer(relayed: &Relayed) -> Result<(), WebhookError> {
             Verdict::RejectedMisconfigured => Err(WebhookError::RejectedMisconfigured),
         },
     }
-}
-
-fn hash(body: &[u8]) -> String {
-    HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, body).as_ref())
 }

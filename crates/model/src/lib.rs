@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod entropy;
 pub mod event_log;
 pub mod id;
+pub mod idempotency;
 pub mod members;
 pub mod orchestrator_keys;
 pub mod orchestrators;

@@ -100,6 +100,8 @@ texts! {
     RepoName = ascii("a repository name", 256);
     /// The id that a sender gave to a delivery: 1 to 256 printable ASCII characters.
     DeliveryId = ascii("a delivery id", 256);
+    /// What a request calls itself, so that a repetition is seen as one: 1 to 128 characters.
+    IdempotencyKey = ascii("an idempotency key", 128);
     /// The id of a request, in its log lines, audit rows and answers: 1 to 128 characters.
     RequestId = ascii("a request id", 128);
 }

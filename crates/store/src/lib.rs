@@ -13,6 +13,7 @@ mod db;
 mod deliveries;
 mod error;
 mod event_log;
+mod idempotency;
 mod members;
 mod orchestrator_keys;
 mod orchestrators;

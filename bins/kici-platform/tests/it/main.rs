@@ -18,6 +18,7 @@ mod dev;
 mod document;
 mod event_log;
 mod everybody;
+mod idempotency;
 mod link;
 mod members;
 mod metrics;

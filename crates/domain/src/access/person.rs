@@ -42,6 +42,11 @@ impl Me {
         self.grant.tenant()
     }
 
+    /// Who acts.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     /// The token that they came with.
     pub fn credential(&self) -> &CredentialId {
         &self.credential

@@ -6,6 +6,7 @@ use kici_model::RoutingKey;
 use kici_model::text::DeliveryId;
 
 use super::WebhookError;
+use crate::digest::sha256;
 use crate::{App, Trouble};
 
 const GITHUB_APP: &str = "x-github-hook-installation-target-id";
@@ -77,7 +78,7 @@ pub(super) fn describe(
 fn prefixed(key: &RoutingKey, id: &str) -> Result<DeliveryId, WebhookError> {
     format!("{key}:{id}")
         .parse()
-        .or_else(|_| format!("{key}:{}", super::hash(id.as_bytes())).parse())
+        .or_else(|_| format!("{key}:{}", sha256(&[id.as_bytes()])).parse())
         .map_err(|error| WebhookError::Header(format!("{error}")))
 }
 
