@@ -16,9 +16,11 @@ mod char_set;
 mod matching;
 mod parse;
 mod positions;
+mod shape;
 
 use char_set::CharSet;
 pub use parse::ParsePatternError;
+use shape::Shape;
 
 /// A pattern that was checked when it was made, so that matching can't fail.
 ///
@@ -46,17 +48,17 @@ pub use parse::ParsePatternError;
 /// # Ok::<(), kici_rbac::ParsePatternError>(())
 /// ```
 #[derive(Clone)]
-pub struct RepoPattern(Arc<Compiled>);
-
-struct Compiled {
-    text: Box<str>,
-    steps: Box<[Step]>,
+pub struct RepoPattern {
+    text: Arc<str>,
+    shape: Shape,
 }
 
-/// What a pattern is made into: each step turns the set of places in the name that the pattern
+/// What a pattern is made of: each step turns the set of places in the name that the pattern
 /// can have reached into the set that it can reach next. So no step ever goes back.
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    /// This one character.
+    Literal(u8),
     /// One character of the set.
     One(CharSet),
     /// `*`: any characters but `/`.
@@ -91,8 +93,8 @@ impl RepoPattern {
     ///
     /// The first thing that is not in the language, with its position and the reason.
     pub fn parse(text: &str) -> Result<Self, ParsePatternError> {
-        let steps = parse::steps(text)?.into();
-        Ok(Self(Arc::new(Compiled { text: text.into(), steps })))
+        let shape = Shape::of(text, parse::check(text)?);
+        Ok(Self { text: text.into(), shape })
     }
 
     /// Whether picomatch 4 would match the repository's name with this pattern.
@@ -109,13 +111,13 @@ impl RepoPattern {
     #[doc(hidden)]
     #[must_use]
     pub fn matches_counting(&self, repo: &str) -> (bool, usize) {
-        matching::run(&self.0.steps, repo)
+        self.shape.matches(&self.text, repo)
     }
 
     /// The text as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0.text
+        &self.text
     }
 
     /// Whether it is a lone `*`, which stands for no restriction at all.
@@ -127,7 +129,7 @@ impl RepoPattern {
     /// Whether it is the name of one repository, with nothing special in it.
     #[must_use]
     pub fn is_plain_name(&self) -> bool {
-        !self.as_str().contains(['*', '?', '[', '{'])
+        self.shape == Shape::Name
     }
 }
 

@@ -136,7 +136,8 @@ impl fmt::Display for RepoScope {
 
 /// Whether a role with this pattern reaches the repository.
 pub(crate) fn reaches(pattern: &RepoPattern, repo: &str) -> bool {
-    pattern.is_unrestricted() || (is_repository_name(repo) && pattern.matches(repo))
+    // The cheaper question first: most patterns do not match most names.
+    pattern.is_unrestricted() || (pattern.matches(repo) && is_repository_name(repo))
 }
 
 fn covers(patterns: &[RepoPattern], pattern: &RepoPattern) -> bool {
@@ -148,8 +149,8 @@ fn covers(patterns: &[RepoPattern], pattern: &RepoPattern) -> bool {
 /// `/`-separated segments of `A-Za-z0-9._-`, none of them empty, `.` or `..`.
 fn is_repository_name(text: &str) -> bool {
     text.len() <= LONGEST_NAME
-        && text.split('/').all(|segment| {
-            !matches!(segment, "" | "." | "..")
-                && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-        })
+        && text.bytes().all(
+            |b| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'/'),
+        )
+        && text.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
 }

@@ -19,6 +19,11 @@ impl CharSet {
         self.with_range(byte, byte)
     }
 
+    /// Of an ASCII character.
+    pub(super) const fn has(&self, byte: u8) -> bool {
+        (self.listed >> byte & 1 == 1) != self.negated
+    }
+
     /// Both ends are ASCII; a range that runs backwards adds nothing.
     pub(super) const fn with_range(self, from: u8, to: u8) -> Self {
         if from > to {

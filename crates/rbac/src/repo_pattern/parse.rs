@@ -1,4 +1,6 @@
-//! From the text of a pattern to its steps, or to the reason why it is none.
+//! From the text of a pattern to its steps, one after the other, or to the reason why it is none.
+//! Nothing is kept of them: whoever matches reads the text again, which costs less than a list of
+//! steps for each pattern of each request.
 //!
 //! picomatch reads a pattern token by token and lets the token before decide what the next one
 //! means; the places where that shows are the comments here.
@@ -29,27 +31,52 @@ impl ParsePatternError {
     }
 }
 
+/// Whoever takes the steps of a pattern as they are read.
+pub(super) trait Steps {
+    fn step(&mut self, step: Step);
+
+    /// Whether the rest of the pattern changes nothing any more.
+    fn is_done(&self) -> bool;
+}
+
+/// For those who want to know no more than whether a text is a pattern.
+struct Unused;
+
+impl Steps for Unused {
+    fn step(&mut self, _: Step) {}
+
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+/// What a text is that can be read to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checked {
+    Pattern,
+    /// A class has a range that runs backwards. To picomatch that is no regular expression, and
+    /// the pattern as a whole matches nothing.
+    MatchesNothing,
+}
+
 /// Reads the whole text.
-pub(super) fn steps(text: &str) -> Result<Vec<Step>, ParsePatternError> {
+pub(super) fn check(text: &str) -> Result<Checked, ParsePatternError> {
     if text.is_empty() {
         return refuse(0, "a pattern has at least one character");
     }
-    if text.chars().nth(LONGEST_PATTERN).is_some() {
+    if text.len() > LONGEST_PATTERN && text.chars().nth(LONGEST_PATTERN).is_some() {
         return refuse(LONGEST_PATTERN, "a pattern has at most 256 characters");
     }
-    let mut parser = Parser {
-        text,
-        position: 0,
-        segment: 0,
-        before: Before::Segment,
-        braces: Vec::new(),
-        steps: Vec::with_capacity(text.len()),
-        matches_nothing: false,
-    };
-    while let Some(byte) = parser.peek(0) {
-        parser.token(byte)?;
-    }
+    let mut unused = Unused;
+    let mut parser = Parser::new(text, &mut unused);
+    parser.tokens()?;
     parser.finish()
+}
+
+/// Hands on the steps of a text that was [checked](check).
+pub(super) fn read(text: &str, steps: &mut impl Steps) {
+    // What was checked is not wrong now.
+    let _ = Parser::new(text, steps).tokens();
 }
 
 fn refuse<T>(position: usize, reason: impl Into<String>) -> Result<T, ParsePatternError> {
@@ -74,7 +101,7 @@ struct Brace {
     has_comma: bool,
 }
 
-struct Parser<'a> {
+struct Parser<'a, S> {
     text: &'a str,
     /// In bytes and in characters at once, as all that has been read is ASCII.
     position: usize,
@@ -82,15 +109,40 @@ struct Parser<'a> {
     segment: usize,
     before: Before,
     braces: Vec<Brace>,
-    steps: Vec<Step>,
-    /// A class has a range that runs backwards. To picomatch that is no regular expression, and
-    /// the pattern as a whole matches nothing.
-    matches_nothing: bool,
+    steps: &'a mut S,
+    /// The last step is a [`Step::Star`].
+    after_star: bool,
+    checked: Checked,
 }
 
-const SLASH: Step = Step::One(CharSet::of(b'/'));
+impl<'a, S: Steps> Parser<'a, S> {
+    fn new(text: &'a str, steps: &'a mut S) -> Self {
+        Self {
+            text,
+            position: 0,
+            segment: 0,
+            before: Before::Segment,
+            braces: Vec::new(),
+            steps,
+            after_star: false,
+            checked: Checked::Pattern,
+        }
+    }
 
-impl Parser<'_> {
+    fn tokens(&mut self) -> Result<(), ParsePatternError> {
+        while let Some(byte) = self.peek(0)
+            && !self.steps.is_done()
+        {
+            if byte != b'.' && is_literal(byte) {
+                // Most of most patterns: not worth a call.
+                self.literal(byte);
+            } else {
+                self.token(byte)?;
+            }
+        }
+        Ok(())
+    }
+
     fn peek(&self, ahead: usize) -> Option<u8> {
         self.text.as_bytes().get(self.position + ahead).copied()
     }
@@ -99,9 +151,18 @@ impl Parser<'_> {
         self.text.get(self.position..).unwrap_or_default()
     }
 
+    #[inline]
+    fn literal(&mut self, byte: u8) {
+        self.steps.step(Step::Literal(byte));
+        self.position += 1;
+        self.before = Before::Other;
+        self.after_star = false;
+    }
+
     /// Takes one character that becomes `step`.
     fn take(&mut self, step: Step, before: Before) -> Result<(), ParsePatternError> {
-        self.steps.push(step);
+        self.after_star = matches!(step, Step::Star);
+        self.steps.step(step);
         self.position += 1;
         self.before = before;
         Ok(())
@@ -122,7 +183,6 @@ impl Parser<'_> {
             b',' | b'}' => self.brace(byte),
             b'/' => self.slash(),
             b'.' => self.dot(),
-            _ if is_literal(byte) => self.take(Step::One(CharSet::of(byte)), Before::Other),
             _ => refuse(self.position, foreign(self.rest(), self.position)),
         }
     }
@@ -137,7 +197,7 @@ impl Parser<'_> {
         }
         let counts = in_braces || self.before == Before::Segment;
         let before = if counts { Before::Dot } else { Before::Other };
-        self.take(Step::One(CharSet::of(b'.')), before)
+        self.take(Step::Literal(b'.'), before)
     }
 
     fn slash(&mut self) -> Result<(), ParsePatternError> {
@@ -146,7 +206,11 @@ impl Parser<'_> {
         }
         self.end_segment()?;
         self.segment = self.position + 1;
-        self.take(SLASH, Before::Segment)
+        if self.rest().starts_with("/**") && matches!(self.peek(3), None | Some(b'/')) {
+            self.position += 1;
+            return self.globstar(true);
+        }
+        self.take(Step::Literal(b'/'), Before::Segment)
     }
 
     fn end_segment(&self) -> Result<(), ParsePatternError> {
@@ -177,12 +241,20 @@ impl Parser<'_> {
 
     fn stars(&mut self) -> Result<(), ParsePatternError> {
         match (self.peek(1), self.peek(2)) {
-            (Some(b'*'), None | Some(b'/')) if self.before == Before::Segment => self.globstar(),
+            (Some(b'*'), None | Some(b'/')) if self.position == 0 => self.globstar(false),
             (Some(b'*'), _) => refuse(self.position, "`**` can only stand alone in its segment"),
             _ => {
                 match self.before {
-                    Before::Segment => self.steps.extend([Step::NotDot, Step::NotEnd]),
-                    Before::Dot => self.steps.push(Step::NotEndOrDot),
+                    Before::Segment => {
+                        self.steps.step(Step::NotDot);
+                        self.steps.step(Step::NotEnd);
+                    }
+                    Before::Dot => self.steps.step(Step::NotEndOrDot),
+                    // picomatch has ready answers for some frequent patterns, and these two differ
+                    // from what it would make of them otherwise: a name must go on behind the dot.
+                    Before::Other if matches!(self.text, "*.*" | "**/*.*") => {
+                        self.steps.step(Step::NotEnd);
+                    }
                     Before::Other => {}
                 }
                 self.take(Step::Star, Before::Other)
@@ -192,18 +264,17 @@ impl Parser<'_> {
 
     /// `**` and the slashes around it are one thing, since without any segment between them those
     /// two slashes are one.
-    fn globstar(&mut self) -> Result<(), ParsePatternError> {
+    fn globstar(&mut self, slash_before: bool) -> Result<(), ParsePatternError> {
         self.position += 2;
         // `**/**` says no more than `**`.
         while self.rest().starts_with("/**") && matches!(self.peek(3), None | Some(b'/')) {
             self.position += 3;
         }
-        let slash_before = self.steps.pop().is_some();
         let slash_behind = self.peek(0).is_some();
         // `a/**` matches `a` itself, but `a*/**` does not; `*/**/b` would do so again.
-        let after_star = matches!(self.steps.last(), Some(Step::Star));
-        let may_lack = slash_before && (slash_behind || !after_star);
-        self.steps.push(Step::Globstar { slash_before, slash_behind, may_lack });
+        let may_lack = slash_before && (slash_behind || !self.after_star);
+        self.steps.step(Step::Globstar { slash_before, slash_behind, may_lack });
+        self.after_star = false;
         if slash_behind {
             self.position += 1;
             self.segment = self.position;
@@ -239,7 +310,9 @@ impl Parser<'_> {
                 [b'-', to, rest @ ..] => (to, rest),
                 _ => (from, rest),
             };
-            self.matches_nothing |= from > to;
+            if from > to {
+                self.checked = Checked::MatchesNothing;
+            }
             set = set.with_range(*from, *to);
             members = rest;
         }
@@ -249,25 +322,27 @@ impl Parser<'_> {
         self.take(Step::One(set), Before::Other)
     }
 
-    fn finish(mut self) -> Result<Vec<Step>, ParsePatternError> {
+    fn finish(self) -> Result<Checked, ParsePatternError> {
         if let Some(brace) = self.braces.last() {
             return refuse(brace.position, "this `{` is not closed");
         }
         self.end_segment()?;
-        if self.matches_nothing {
-            return Ok(vec![Step::One(CharSet::NONE)]);
-        }
-        // picomatch has ready answers for some frequent patterns, and these two differ from what
-        // it would make of them otherwise: a name must go on behind the dot.
-        if matches!(self.text, "*.*" | "**/*.*") {
-            self.steps.insert(self.steps.len() - 1, Step::NotEnd);
-        }
-        Ok(self.steps)
+        Ok(self.checked)
     }
 }
 
+/// The characters that stand for themselves, one bit for each.
+const LITERALS: u128 = CharSet::NONE
+    .with_range(b'a', b'z')
+    .with_range(b'A', b'Z')
+    .with_range(b'0', b'9')
+    .with(b'.')
+    .with(b'_')
+    .with(b'-')
+    .listed;
+
 fn is_literal(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"._-".contains(&byte)
+    byte.is_ascii() && LITERALS >> byte & 1 == 1
 }
 
 /// Why what comes next is not allowed.

@@ -1,23 +1,39 @@
 //! A set of places in a name: place *n* is before its *n*th character, the last one after all of
-//! them. As bits of a few words, every place is moved, kept or extended at the same time.
+//! them. As bits of a few words, every place is moved, kept or extended at the same time; most
+//! names do with one.
 
 /// The longest name that has places, in characters.
 pub(super) const LONGEST_NAME: usize = 256;
 
 const WORD: usize = u64::BITS as usize;
-const WORDS: usize = LONGEST_NAME / WORD + 1;
+
+/// How many words the longest name needs.
+pub(super) const MOST_WORDS: usize = words(LONGEST_NAME);
+
+/// How many words a name of that length needs.
+pub(super) const fn words(length: usize) -> usize {
+    length / WORD + 1
+}
 
 /// A set of places, lowest word first.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Positions([u64; WORDS]);
+#[derive(Clone, Copy)]
+pub(super) struct Positions<const WORDS: usize>([u64; WORDS]);
 
-impl Positions {
+impl<const WORDS: usize> Positions<WORDS> {
     pub(super) const NONE: Self = Self([0; WORDS]);
 
     pub(super) fn insert(&mut self, place: usize) {
         if let Some(word) = self.0.get_mut(place / WORD) {
             *word |= 1 << (place % WORD);
         }
+    }
+
+    /// The only place, where there is but one.
+    pub(super) fn single(&self) -> Option<usize> {
+        let mut words = self.0.iter().enumerate().filter(|(_, word)| **word != 0);
+        let (at, word) = words.next()?;
+        let is_single = word.is_power_of_two() && words.next().is_none();
+        is_single.then(|| at * WORD + word.trailing_zeros() as usize)
     }
 
     pub(super) fn is_empty(&self) -> bool {
