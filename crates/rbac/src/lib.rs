@@ -49,7 +49,7 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | keep and read what a role gives | [`Matrix`], [`Resource`], [`Level`] |
+//! | keep and read what a role gives | [`Matrix`], [`Resource`], [`Level`], [`stored`] |
 //! | say in which repositories | [`RepoPattern`], [`RepoScope`] |
 //! | add up the roles of somebody, narrow a key to its maker | [`Effective`] |
 //! | check, and prove that it was checked | [`Access`], [`perm`], [`Granted`], [`GrantedIn`] |
@@ -74,6 +74,7 @@ mod repo_scope;
 mod resource;
 mod role;
 pub mod simulate;
+pub mod stored;
 mod task;
 mod text;
 

@@ -2,7 +2,7 @@
 
 use kici_model::roles::Role;
 use kici_model::{OrgId, RoleId, Timestamp};
-use kici_rbac::{Granted, Matrix, RepoPattern, perm};
+use kici_rbac::{Granted, Matrix, RepoPattern, perm, stored};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
     QueryOrder, Select,
@@ -166,13 +166,12 @@ fn columns(role: &Role) -> Result<row::ActiveModel, StoreError> {
 
 /// Reads a stored matrix.
 pub(crate) fn matrix(table: &'static str, id: &str, text: &str) -> Result<Matrix, StoreError> {
-    serde_json::from_str(text).or_corrupt(table, id)
+    stored::matrix(text).map_or_else(|| serde_json::from_str(text).or_corrupt(table, id), Ok)
 }
 
 /// Reads the stored patterns of a role.
 pub(crate) fn patterns(id: &str, text: &str) -> Result<Vec<RepoPattern>, StoreError> {
-    let texts: Vec<String> = serde_json::from_str(text).or_corrupt(TABLE, id)?;
-    texts.iter().map(|text| RepoPattern::parse(text).or_corrupt(TABLE, id)).collect()
+    stored::patterns(text).map_or_else(|| serde_json::from_str(text).or_corrupt(TABLE, id), Ok)
 }
 
 mod row {

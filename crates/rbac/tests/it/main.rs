@@ -24,5 +24,6 @@ mod repo_patterns;
 mod repo_scope;
 mod roles;
 mod simulate;
+mod stored;
 mod text;
 mod vectors;
