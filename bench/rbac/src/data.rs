@@ -84,8 +84,16 @@ pub(crate) fn rows(count: usize) -> Vec<Row> {
 /// Names of repositories of which the ten patterns match some three in ten.
 pub(crate) fn names(count: usize) -> Vec<String> {
     const KINDS: [&str; 10] = [
-        "myorg/backend-", "myorg/web-", "myorg/data-pipeline-", "other/", "myorg/mobile-app-",
-        "infra/terraform-", "myorg/lib-x", "partner-company/sdk-", "myorg/frontend-", "myorg/job-",
+        "myorg/backend-",
+        "myorg/web-",
+        "myorg/data-pipeline-",
+        "other/",
+        "myorg/mobile-app-",
+        "infra/terraform-",
+        "myorg/lib-x",
+        "partner-company/sdk-",
+        "myorg/frontend-",
+        "myorg/job-",
     ];
     const ENDS: [&str; 3] = ["", "-service", ".github.io"];
     (0..count)

@@ -6,7 +6,7 @@ mod rivals;
 mod rows;
 mod worst;
 
-use kici_bench_table::{machine, markdown, time};
+use kici_bench_stage::{machine, markdown, time};
 
 use crate::rows::{RIVALS, Row};
 

@@ -1,6 +1,6 @@
 //! Patterns that are made to be slow, against names that are as long as they can be.
 
-use kici_bench_table::{Rival, contest, time};
+use kici_bench_stage::{Rival, contest, time};
 use kici_rbac::RepoPattern;
 
 /// What one match may take, in nanoseconds.

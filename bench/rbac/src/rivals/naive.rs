@@ -42,9 +42,9 @@ pub(crate) fn matches(pattern: &str, repo: &str) -> bool {
 
 pub(crate) fn authorize(rows: &[Row], repo: Option<&str>) -> bool {
     let matrices: Vec<_> = rows.iter().map(|row| matrix(&row.permissions)).collect();
-    let patterns = rows.iter().flat_map(|row| {
-        serde_json::from_str::<Vec<String>>(&row.patterns).expect("a list")
-    });
+    let patterns = rows
+        .iter()
+        .flat_map(|row| serde_json::from_str::<Vec<String>>(&row.patterns).expect("a list"));
     let patterns: Vec<_> = patterns.collect();
     allows(&union(&matrices), RESOURCE, LEVEL)
         && repo.is_none_or(|repo| patterns.iter().any(|pattern| matches(pattern, repo)))

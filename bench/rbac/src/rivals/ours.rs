@@ -1,16 +1,15 @@
 //! `kici-rbac`, used as the platform uses it: `store::roles` reads, `domain::access` adds up.
 
-use kici_rbac::{Access, Effective, Level, Matrix, RepoPattern, RepoScope, perm};
+use kici_rbac::{Access, Effective, Level, Matrix, RepoPattern, RepoScope, perm, stored};
 
 use crate::data::{self, Row};
 
 pub(crate) fn matrix(text: &str) -> Matrix {
-    serde_json::from_str(text).expect("a matrix")
+    stored::matrix(text).unwrap_or_else(|| serde_json::from_str(text).expect("a matrix"))
 }
 
 fn patterns(text: &str) -> Vec<RepoPattern> {
-    let texts: Vec<String> = serde_json::from_str(text).expect("a list");
-    texts.iter().map(|text| RepoPattern::parse(text).expect("a pattern")).collect()
+    stored::patterns(text).unwrap_or_else(|| serde_json::from_str(text).expect("patterns"))
 }
 
 pub(crate) fn scope() -> RepoScope {
