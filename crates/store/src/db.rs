@@ -10,6 +10,10 @@ use crate::StoreError;
 /// How long a request waits for a connection, or for SQLite's writer, before it is told so.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a connection to PostgreSQL may be idle before it is asked whether it lives. Asked at
+/// each use, that is a third of what a request says to the database.
+const SURE: Duration = Duration::from_secs(1);
+
 /// Which of the two databases this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -45,6 +49,7 @@ impl Store {
                 .max_connections(connections)
                 .acquire_timeout(PATIENCE)
                 .connect_timeout(PATIENCE)
+                .test_before_acquire_if_idle_for(SURE)
                 .sqlx_logging(false);
             let both = Database::connect(options).await?;
             Ok(Self { read: both.clone(), write: both })
