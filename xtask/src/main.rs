@@ -9,6 +9,7 @@
 )]
 
 mod arrows;
+mod bench;
 mod ci;
 mod debian;
 mod deny;
@@ -57,6 +58,12 @@ enum Verb {
     Tidy,
     /// Licences, bans and sources of all dependencies, by `deny.toml`
     Deny,
+    /// Measure, against rivals that take turns; prints tables, takes minutes
+    ///
+    /// Builds `bench/`, which is not a part of this workspace, of the tests or of CI. `http` and
+    /// `relay` start a PostgreSQL of their own, from the server binaries that `test` finds or
+    /// installs; with KICI_TEST_PG_URL set, they use that server instead.
+    Bench(bench::Args),
     /// Run the development server; arguments go to `kici-platform dev`
     Dev(dev::Args),
 }
@@ -83,6 +90,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<()> {
         Verb::Arrows => arrows::run(&workspace),
         Verb::Tidy => tidy::run(&workspace),
         Verb::Deny => deny::run(),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Dev(args) => dev::run(&args),
     }
 }

@@ -1,5 +1,9 @@
 //! What the benches have in common: rivals that take turns, medians, and tables for people.
 
+pub mod parts;
+#[cfg(feature = "servers")]
+pub mod servers;
+
 use std::fmt::Write;
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -1,0 +1,32 @@
+//! The platform itself, with an organization and its owner.
+
+use anyhow::Context;
+use kici_bench_stage::parts::say;
+use kici_bench_stage::servers::{block_on, until_let_go};
+use kici_testkit::{Database, TestOrg, TestPlatform};
+use serde::{Deserialize, Serialize};
+
+/// Where it is, and how to get in.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Open {
+    pub(crate) address: String,
+    pub(crate) database: String,
+    pub(crate) org: String,
+    pub(crate) token: String,
+}
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    block_on(async {
+        let database = Database::postgres().await?.context("no PostgreSQL")?;
+        let platform = TestPlatform::start(&database).await?;
+        let org = TestOrg::create(&platform, "Bench").await?;
+        say(&Open {
+            address: platform.address(),
+            database: database.url().to_owned(),
+            org: org.id.to_string(),
+            token: org.token,
+        })?;
+        until_let_go().await?;
+        platform.stop().await
+    })
+}
