@@ -3,6 +3,7 @@
 /// The code, its status, and when it is answered.
 pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("already", 409, "That is so already."),
+    ("already_invited", 409, "An invitation for this address is open."),
     ("bad_request", 400, "A parameter could not be read."),
     ("built_in_role", 409, "The built-in role Owner can't be changed or deleted."),
     (
@@ -79,6 +80,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ),
     ("timeout", 408, "The body did not arrive in time."),
     ("too_large", 413, "The body is larger than it may be."),
+    ("too_many_invites", 409, "As many invitations are open as can be."),
     ("unauthenticated", 401, "No token was sent."),
     (
         "unavailable",

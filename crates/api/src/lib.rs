@@ -12,6 +12,7 @@ mod error_codes;
 mod event_log;
 mod health;
 mod idempotency;
+mod invites;
 mod link;
 mod matrix;
 mod me;

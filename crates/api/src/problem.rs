@@ -154,6 +154,7 @@ faults! {
     kici_domain::audit::AuditError,
     kici_domain::event_log::EventLogError,
     kici_domain::idempotency::IdempotencyError,
+    kici_domain::invites::InvitesError,
     kici_domain::members::MembersError,
     kici_domain::orchestrator_keys::OrchestratorKeysError,
     kici_domain::personal_tokens::PersonalTokensError,

@@ -17,6 +17,7 @@ use crate::api_keys::ApiKeys;
 use crate::audit::Audit;
 use crate::event_log::EventLog;
 use crate::health::Health;
+use crate::invites::Invites;
 use crate::members::Members;
 use crate::orchestrator_keys::OrchestratorKeys;
 use crate::orchestrators::Orchestrators;
@@ -97,6 +98,9 @@ pub(crate) enum Tag {
     /// Who belongs to the organization.
     #[oai(rename = "members")]
     Members,
+    /// People who may become members.
+    #[oai(rename = "invites")]
+    Invites,
     /// People who share roles.
     #[oai(rename = "teams")]
     Teams,
@@ -145,6 +149,7 @@ pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
         PersonalTokens,
         Orgs,
         Members,
+        Invites,
         Teams,
         Permissions,
         Roles,

@@ -11,7 +11,7 @@ use crate::Trouble;
 use crate::cursor::Cursors;
 use crate::metrics::Metrics;
 use crate::notes::Notes;
-use crate::ports::Relay;
+use crate::ports::{Mailer, Relay};
 
 /// The application: its database, its ports and its settings.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) relay: Arc<dyn Relay>,
+    pub(crate) mailer: Option<Arc<dyn Mailer>>,
     pub(crate) cursors: Cursors,
     pub(crate) settings: Settings,
     pub(crate) notes: Notes,
@@ -51,7 +52,14 @@ impl App {
         let key = store.server_key("cursors", &fresh, clock.now()).await?;
         let cursors = Cursors::new(key.expose().as_bytes());
         let (metrics, notes) = (Metrics::default(), Notes::default());
-        Ok(Self { store, clock, entropy, relay, cursors, settings, notes, metrics })
+        let mailer = None;
+        Ok(Self { store, clock, entropy, relay, mailer, cursors, settings, notes, metrics })
+    }
+
+    /// The same application, which sends mail.
+    #[must_use]
+    pub fn with_mailer(self, mailer: Arc<dyn Mailer>) -> Self {
+        Self { mailer: Some(mailer), ..self }
     }
 
     /// Whether the application can serve: its database answers within 2 s.

@@ -14,6 +14,7 @@ mod digest;
 pub mod event_log;
 mod fault;
 pub mod idempotency;
+pub mod invites;
 pub mod members;
 pub mod metrics;
 mod notes;

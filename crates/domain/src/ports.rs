@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use kici_model::delivery::{Delivery, Relayed};
 use kici_model::orchestrators::Orchestrator;
+use kici_model::text::Email;
 use kici_model::{CredentialId, OrgId};
 use kici_rbac::{Granted, perm};
 
@@ -30,4 +31,28 @@ pub trait Relay: Send + Sync + std::fmt::Debug {
 
     /// Who is connected, one entry for each cluster name.
     fn orchestrators(&self, grant: &MaySee) -> Vec<Orchestrator>;
+}
+
+/// A mail to one person: plain text.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// To whom.
+    pub to: Email,
+    /// What it is about, in one line.
+    pub subject: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Sends mail.
+#[async_trait]
+pub trait Mailer: Send + Sync + std::fmt::Debug {
+    /// Hands a mail over to whoever delivers it.
+    ///
+    /// # Errors
+    /// Nobody took it; the text is for the log.
+    async fn send(
+        &self,
+        mail: &Mail,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync + 'static>>;
 }

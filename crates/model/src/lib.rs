@@ -13,6 +13,7 @@ pub mod entropy;
 pub mod event_log;
 pub mod id;
 pub mod idempotency;
+pub mod invites;
 pub mod members;
 pub mod orchestrator_keys;
 pub mod orchestrators;

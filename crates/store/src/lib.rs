@@ -14,6 +14,7 @@ mod deliveries;
 mod error;
 mod event_log;
 mod idempotency;
+mod invites;
 mod members;
 mod orchestrator_keys;
 mod orchestrators;

@@ -36,6 +36,12 @@ impl MayCompare for Granted<perm::MembersAdmin, OrgId> {
     }
 }
 
+impl MayCompare for Granted<perm::MembersWrite, OrgId> {
+    fn org(&self) -> &OrgId {
+        self.tenant()
+    }
+}
+
 impl MayCompare for Granted<perm::TeamsAdmin, OrgId> {
     fn org(&self) -> &OrgId {
         self.tenant()

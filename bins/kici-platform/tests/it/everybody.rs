@@ -206,6 +206,7 @@ on_both_databases! {
         let team = teams::create(platform.app(), &entered, &"Crew".parse().unwrap()).await;
         let team = team.unwrap().id.to_string();
         let foreign = [
+            ("invites_create", "roleIds", json!({"email": "x@example.org", "roleIds": [theirs]})),
             ("members_set_roles", "roleIds", json!({"roleIds": [theirs]})),
             ("permissions_explain", "user", json!({"user": user, "resource": "runs", "level": "read"})),
             ("roles_simulate", "role", json!({"role": theirs, "change": {"delete": true}})),

@@ -81,6 +81,7 @@ impl Sample {
             | "event_log_list"
             | "health_get"
             | "health_ready"
+            | "invites_list"
             | "members_leave"
             | "members_list"
             | "orchestrator_keys_list"
@@ -102,6 +103,15 @@ impl Sample {
                 let delivery = post.id.clone();
                 post.to(platform, org).await;
                 (vec![("delivery", delivery)], None)
+            }
+            "invites_create" => {
+                let email = format!("{}@example.org", make.name.replace(' ', "-"));
+                (vec![], Some(json!({"email": email, "roleIds": [make.role().await]})))
+            }
+            "invites_resend" | "invites_revoke" => {
+                let email = format!("{}@example.org", make.name.replace(' ', "-"));
+                let sent = json!({"email": email, "roleIds": [make.role().await]});
+                (vec![("invite", make.made("/invites", sent, "/invite/id").await)], None)
             }
             "members_remove" | "members_suspend" | "members_unsuspend" => {
                 (vec![("user", make.member().await.id.to_string())], None)

@@ -1,0 +1,166 @@
+//! `/orgs/{org}/invites`
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kici_domain::App;
+use kici_domain::invites::{self, Sent};
+use kici_model::text::Email;
+use kici_model::{InviteId, RoleId, invites as model};
+use kici_rbac::perm;
+use poem::web::Data;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use crate::body::{Body, Fields, Form};
+use crate::members::MOST_ROLES;
+use crate::org::Org;
+use crate::problem::ApiError;
+use crate::routes::Tag;
+use crate::text::Txt;
+
+/// An invitation that nobody has answered yet.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct Invite {
+    /// Its id.
+    id: String,
+    /// Who is invited.
+    email: String,
+    /// The roles that they will have; none means the role Member, while that exists.
+    role_ids: Vec<String>,
+    /// Who invited them.
+    invited_by: String,
+    /// When.
+    created_at: String,
+    /// From this time on it can't be accepted.
+    expires_at: String,
+}
+
+/// The open invitations.
+#[derive(Debug, Object)]
+pub(crate) struct InviteList {
+    /// Oldest first; those that have expired too.
+    invites: Vec<Invite>,
+}
+
+/// Whom to invite.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct InviteCreate {
+    /// Their address. Only who has signed in with it, verified, can accept.
+    email: String,
+    /// The roles that they will have, which must lie within what you hold; the role Member, if left
+    /// out.
+    role_ids: Option<Vec<String>>,
+}
+
+/// An invitation that was sent.
+#[derive(Debug, Object)]
+pub(crate) struct InviteSent {
+    /// The invitation.
+    invite: Invite,
+    /// Where it is answered; it holds no secret. `null` while the server has no public address.
+    link: Option<String>,
+    /// Whether a mail went out; else pass the link on.
+    mailed: bool,
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum Created {
+    /// They are invited.
+    #[oai(status = 201)]
+    Created(Json<InviteSent>),
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum Ended {
+    /// The invitation is no longer open.
+    #[oai(status = 204)]
+    Ended,
+}
+
+impl Form for InviteCreate {
+    type Command = (Email, BTreeSet<RoleId>);
+
+    fn read(fields: &mut Fields) -> Option<Self::Command> {
+        let email = fields.required("email");
+        let roles = match fields.is_given("roleIds") {
+            true => fields.set("roleIds", MOST_ROLES),
+            false => Some(BTreeSet::new()),
+        };
+        Some((email?, roles?))
+    }
+}
+
+pub(crate) struct Invites;
+
+#[OpenApi(prefix_path = "/orgs/:org", tag = "Tag::Invites")]
+impl Invites {
+    /// The open invitations.
+    #[oai(path = "/invites", method = "get", operation_id = "invites_list")]
+    async fn list(
+        &self,
+        org: Org<perm::MembersRead>,
+        app: Data<&Arc<App>>,
+    ) -> Result<Json<InviteList>, ApiError> {
+        let invites = invites::list(&app, &org).await?;
+        Ok(Json(InviteList { invites: invites.into_iter().map(Invite::from).collect() }))
+    }
+
+    /// Invite somebody by their address, for 7 days.
+    #[oai(path = "/invites", method = "post", operation_id = "invites_create")]
+    async fn create(
+        &self,
+        org: Org<perm::MembersWrite>,
+        app: Data<&Arc<App>>,
+        body: Body<InviteCreate>,
+    ) -> Result<Created, ApiError> {
+        let (email, roles) = body.0;
+        let sent = invites::create(&app, &org, &email, roles).await?;
+        Ok(Created::Created(Json(sent.into())))
+    }
+
+    /// Send an invitation again; it is open for 7 more days.
+    #[oai(path = "/invites/:invite/resend", method = "post", operation_id = "invites_resend")]
+    async fn resend(
+        &self,
+        org: Org<perm::MembersWrite>,
+        invite: Path<Txt<InviteId>>,
+        app: Data<&Arc<App>>,
+    ) -> Result<Json<InviteSent>, ApiError> {
+        Ok(Json(invites::resend(&app, &org, &invite.0.0).await?.into()))
+    }
+
+    /// Take an invitation back.
+    #[oai(path = "/invites/:invite", method = "delete", operation_id = "invites_revoke")]
+    async fn revoke(
+        &self,
+        org: Org<perm::MembersWrite>,
+        invite: Path<Txt<InviteId>>,
+        app: Data<&Arc<App>>,
+    ) -> Result<Ended, ApiError> {
+        invites::revoke(&app, &org, &invite.0.0).await?;
+        Ok(Ended::Ended)
+    }
+}
+
+impl From<model::Invite> for Invite {
+    fn from(invite: model::Invite) -> Self {
+        Self {
+            id: invite.id.to_string(),
+            email: invite.email.to_string(),
+            role_ids: invite.roles.iter().map(ToString::to_string).collect(),
+            invited_by: invite.invited_by.to_string(),
+            created_at: invite.created_at.to_string(),
+            expires_at: invite.expires_at.to_string(),
+        }
+    }
+}
+
+impl From<Sent> for InviteSent {
+    fn from(sent: Sent) -> Self {
+        Self { invite: sent.invite.into(), link: sent.link, mailed: sent.is_mailed }
+    }
+}

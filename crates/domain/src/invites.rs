@@ -1,0 +1,249 @@
+//! Invitations: nobody gives by one what they do not have, neither when it is made nor when it is
+//! accepted, and only the verified owner of the address accepts it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kici_model::audit::Action;
+use kici_model::invites::Invite;
+use kici_model::text::Email;
+use kici_model::{InviteId, RoleId};
+use kici_rbac::escalation::{self, Escalation};
+use kici_rbac::simulate::{Assignments, Person};
+use kici_rbac::{Effective, perm};
+use kici_store::StoreError;
+use serde_json::json;
+
+use crate::ports::Mail;
+use crate::{App, EnterError, Fault, Kind, Org, Trouble};
+
+/// How long an invitation is open.
+pub const OPEN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The most invitations of one organisation that are open at once.
+pub const MOST: u64 = 1_000;
+
+/// Why something could not be done with an invitation.
+#[derive(Debug, thiserror::Error)]
+pub enum InvitesError {
+    /// There is no such open invitation.
+    #[error("There is no open invitation with this id")]
+    Missing,
+    /// The address is invited already.
+    #[error("`{0}` is invited already; send that invitation again, or revoke it")]
+    AlreadyInvited(Email),
+    /// The address is a member's.
+    #[error("`{0}` is a member already")]
+    AlreadyMember(Email),
+    /// Too many are open.
+    #[error("{MOST} invitations are open, and no more can be; revoke some")]
+    TooMany,
+    /// There is no such role.
+    #[error("This organization has no role `{0}`")]
+    NoRole(RoleId),
+    /// They would gain what the caller does not have.
+    #[error(transparent)]
+    Escalation(#[from] Escalation),
+    /// It would have been made by nobody.
+    #[error("Only a person, or the key of one, can invite somebody")]
+    NoPerson,
+    /// What the caller held has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
+    /// The server did not do its part.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl From<StoreError> for InvitesError {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl Fault for InvitesError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Missing => Kind::Missing,
+            Self::AlreadyInvited(_) | Self::AlreadyMember(_) | Self::TooMany => Kind::Conflict,
+            Self::NoRole(_) => Kind::Invalid,
+            Self::Escalation(_) | Self::NoPerson => Kind::Denied,
+            Self::Enter(error) => error.kind(),
+            Self::Trouble(trouble) => trouble.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "not_found",
+            Self::AlreadyInvited(_) => "already_invited",
+            Self::AlreadyMember(_) => "already",
+            Self::TooMany => "too_many_invites",
+            Self::NoRole(_) => "not_there",
+            Self::Escalation(_) => "escalation",
+            Self::NoPerson => "person_required",
+            Self::Enter(error) => error.code(),
+            Self::Trouble(trouble) => trouble.code(),
+        }
+    }
+}
+
+/// An invitation that was sent, by mail or by whoever asked for it.
+#[derive(Debug)]
+pub struct Sent {
+    /// The invitation.
+    pub invite: Invite,
+    /// Where it is answered; `None` while the server has no public address.
+    pub link: Option<String>,
+    /// Whether a mail went out; else somebody has to pass the link on.
+    pub is_mailed: bool,
+}
+
+/// The open invitations, oldest first.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(app: &App, org: &Org<perm::MembersRead>) -> Result<Vec<Invite>, InvitesError> {
+    Ok(app.store.invites(org.grant()).await?)
+}
+
+/// Invites an address. Without roles it will have Member, while that exists.
+///
+/// # Errors
+/// They would gain what the caller does not have, are a member or invited already, a role is not
+/// there, or the server did not do its part.
+pub async fn create(
+    app: &App,
+    org: &Org<perm::MembersWrite>,
+    email: &Email,
+    roles: BTreeSet<RoleId>,
+) -> Result<Sent, InvitesError> {
+    let (mut tx, org) = org.begin(app).await?;
+    let chart = tx.org_chart(org.grant()).await?;
+    let after = receives(&chart, &roles)?;
+    escalation::check(org.effective(), &Effective::none(), &after)?;
+    if tx.has_member_with(org.grant(), email).await? {
+        return Err(InvitesError::AlreadyMember(email.clone()));
+    }
+    if tx.count_invites(org.grant()).await? >= MOST {
+        return Err(InvitesError::TooMany);
+    }
+    let now = app.clock.now();
+    let invite = Invite {
+        id: InviteId::new(&*app.clock, &*app.entropy).map_err(Trouble::from)?,
+        org: org.id().clone(),
+        email: email.clone(),
+        roles,
+        invited_by: org.actor().person().ok_or(InvitesError::NoPerson)?.clone(),
+        created_at: now,
+        expires_at: now + OPEN,
+    };
+    tx.create_invite(org.grant(), &invite).await.map_err(|error| match error {
+        StoreError::Conflict(_) => InvitesError::AlreadyInvited(email.clone()),
+        other => other.into(),
+    })?;
+    let entry = org.audit(app, Action::InviteCreated, &invite.id)?;
+    let roles: Vec<_> = invite.roles.iter().map(ToString::to_string).collect();
+    tx.commit(entry.with(json!({"email": email.to_string(), "roleIds": roles}))).await?;
+    send(app, &org, invite).await
+}
+
+/// Sends an invitation again, which is open for 7 more days.
+///
+/// # Errors
+/// There is no such open one, its roles are more than the caller has, or the server did not do its
+/// part.
+pub async fn resend(
+    app: &App,
+    org: &Org<perm::MembersWrite>,
+    id: &InviteId,
+) -> Result<Sent, InvitesError> {
+    let entry = org.audit(app, Action::InviteResent, id)?;
+    let (mut tx, org) = org.begin(app).await?;
+    let invite = tx.invite(org.grant(), id).await?.ok_or(InvitesError::Missing)?;
+    let after = receives(&tx.org_chart(org.grant()).await?, &invite.roles)?;
+    escalation::check(org.effective(), &Effective::none(), &after)?;
+    let expires_at = app.clock.now() + OPEN;
+    tx.prolong_invite(org.grant(), id, expires_at).await?;
+    tx.commit(entry).await?;
+    send(app, &org, Invite { expires_at, ..invite }).await
+}
+
+/// Takes an invitation back.
+///
+/// # Errors
+/// There is no such open one, or the server did not do its part.
+pub async fn revoke(
+    app: &App,
+    org: &Org<perm::MembersWrite>,
+    id: &InviteId,
+) -> Result<(), InvitesError> {
+    let entry = org.audit(app, Action::InviteRevoked, id)?;
+    let (mut tx, org) = org.begin(app).await?;
+    if !tx.revoke_invite(org.grant(), id, app.clock.now()).await? {
+        return Err(InvitesError::Missing);
+    }
+    Ok(tx.commit(entry).await?)
+}
+
+/// What somebody new will be able to do with these roles, or with Member where there are none.
+pub(crate) fn receives(
+    chart: &Assignments,
+    roles: &BTreeSet<RoleId>,
+) -> Result<Effective, InvitesError> {
+    let roles = resolved(chart, roles)?;
+    let ids = roles.iter().map(ToString::to_string).collect();
+    let newcomer = Person { id: String::new(), roles: ids };
+    let alone = Assignments { people: vec![newcomer], teams: Vec::new(), ..chart.clone() };
+    Ok(Effective::from_roles(&alone.roles_of("")))
+}
+
+/// The roles that an invitation means by now.
+pub(crate) fn resolved(
+    chart: &Assignments,
+    roles: &BTreeSet<RoleId>,
+) -> Result<BTreeSet<RoleId>, InvitesError> {
+    let gone = roles.iter().find(|id| chart.roles.iter().all(|known| known.id != id.as_str()));
+    if let Some(role) = gone {
+        return Err(InvitesError::NoRole(role.clone()));
+    }
+    if !roles.is_empty() {
+        return Ok(roles.clone());
+    }
+    let is_member = |role: &&kici_rbac::Role| role.name.eq_ignore_ascii_case("Member");
+    let member = chart.roles.iter().find(is_member).and_then(|role| role.id.parse().ok());
+    Ok(member.into_iter().collect())
+}
+
+/// The invitation stands by now: that its mail does not go out is told, and no reason to fail.
+async fn send(
+    app: &App,
+    org: &Org<perm::MembersWrite>,
+    invite: Invite,
+) -> Result<Sent, InvitesError> {
+    let base = app.settings.public_url.as_deref();
+    let link = base.map(|base| format!("{base}/invites/{}", invite.id));
+    let membership = org.require::<perm::Membership>().map_err(EnterError::from)?;
+    let name = app.store.org(&membership).await?.map(|org| org.name.to_string());
+    let name = name.unwrap_or_default();
+    let mail = Mail {
+        to: invite.email.clone(),
+        subject: format!("You are invited to {name}"),
+        text: format!(
+            "You are invited to the organization {name}.\n\n{}\n\nSign in with this address to \
+             accept or decline, until {}. If you did not expect this, do nothing.\n",
+            link.as_deref().unwrap_or("Sign in to see the invitation."),
+            invite.expires_at,
+        ),
+    };
+    let is_mailed = match &app.mailer {
+        None => false,
+        Some(mailer) => match mailer.send(&mail).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(invite = %invite.id, error = &*error, "invitation not mailed");
+                false
+            }
+        },
+    };
+    Ok(Sent { invite, link, is_mailed })
+}
