@@ -9,6 +9,7 @@ mod m20261122_000001_tenancy;
 mod m20261122_000002_webhooks;
 mod m20261126_000003_deliveries;
 mod m20261126_000004_tenancy;
+mod m20261126_000005_identities;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend};
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_webhooks::Migration),
             Box::new(m20261126_000003_deliveries::Migration),
             Box::new(m20261126_000004_tenancy::Migration),
+            Box::new(m20261126_000005_identities::Migration),
         ]
     }
 }

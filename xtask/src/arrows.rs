@@ -50,6 +50,11 @@ const TABLE: &[Row] = &[
         imports: Only(&["kici-domain", "kici-model", "kici-wire"]),
         never: &["sea-orm", "poem"],
     },
+    Row {
+        package: "kici-oidc",
+        imports: Only(&["kici-domain", "kici-model"]),
+        never: &["sea-orm", "poem"],
+    },
     Row { package: "kici-client", imports: Only(&[]), never: &["sea-orm", "poem"] },
     Row {
         package: "kici-api",

@@ -2,6 +2,7 @@
 //! that is not known comes with the nearest one that is.
 
 mod keys;
+mod oidc;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +21,8 @@ use crate::telemetry::{self, Format};
 pub struct Config {
     pub(crate) server: ServerConfig,
     pub(crate) database: DatabaseConfig,
+    /// How people sign in; `None` where nobody can.
+    pub(crate) oidc: Option<kici_oidc::Config>,
     pub(crate) metrics: MetricsConfig,
     pub(crate) limits: RateLimits,
     pub(crate) log: LogConfig,
@@ -109,6 +112,7 @@ impl Config {
         );
         let url = told(database(values.optional("database", "url")), "database.url", errors);
         let connections = values.parsed::<NonZeroU32>("database", "connections", errors);
+        let oidc = oidc::read(&values, public_url.as_ref().and_then(Option::as_deref), errors);
         let metrics = values.optional("metrics", "listen").map(|text| text.parse());
         let metrics = metrics.transpose().map_err(|error: std::net::AddrParseError| {
             format!("{error}; `127.0.0.1:9464` would work")
@@ -136,6 +140,7 @@ impl Config {
                 trusted_proxies: trusted_proxies?,
             },
             database: DatabaseConfig { url: url?, connections: connections?.get() },
+            oidc: oidc?,
             metrics: MetricsConfig { listen: metrics? },
             limits: RateLimits {
                 reads: reads?,
@@ -185,7 +190,8 @@ impl Values {
                 match (keys::find(&section, name), plain(value)) {
                     (Err(unknown), _) => errors.push(unknown),
                     (Ok(_), None) => errors.push(format!(
-                        "{section}.{name}: a text, a number or a list of texts is expected"
+                        "{section}.{name}: a text, a number, `true`, `false` or a list of texts is \
+                         expected"
                     )),
                     (Ok(key), Some(text)) => {
                         self.0.insert((key.section, key.name), text);
@@ -217,6 +223,13 @@ impl Values {
         set.or_else(|| key.default.map(ToOwned::to_owned))
     }
 
+    /// A list of texts.
+    fn list(&self, section: &str, name: &str) -> Vec<String> {
+        let text = self.text(section, name);
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(ToOwned::to_owned).collect()
+    }
+
     fn text(&self, section: &str, name: &str) -> String {
         self.optional(section, name).unwrap_or_default()
     }
@@ -242,6 +255,7 @@ fn plain(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(word) => Some(word.to_string()),
         toml::Value::Array(items) => {
             let texts: Option<Vec<_>> = items.iter().map(toml::Value::as_str).collect();
             texts.map(|texts| texts.join(","))

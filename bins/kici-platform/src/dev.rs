@@ -2,14 +2,18 @@
 
 mod banner;
 mod demo;
+pub(crate) mod issuer;
 mod secrets;
+
+pub use issuer::{Issuer, Person};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use kici_model::{OsEntropy, entropy};
+use kici_model::{OsEntropy, SystemClock, entropy};
 
 use crate::serve::StopSignal;
 use crate::server::Options;
@@ -30,9 +34,17 @@ pub(crate) async fn run(listen: SocketAddr, ephemeral: bool) -> anyhow::Result<(
     // First of all, so that a second start in the same place fails before it touches anything.
     let listener = serve::bind(listen).await?;
     let folder = Folder::open(ephemeral)?;
-    let options = Options { is_local: true, ..Options::new(folder.database()) };
+    let address = listener.local_addr().context("the listener has no address")?;
+    let issuer = Issuer::new(address, people(), Arc::new(SystemClock))?;
+    let url = issuer.url().to_owned();
+    let options = Options {
+        is_local: true,
+        oidc: Some(issuer.config()),
+        issuer: Some(issuer),
+        ..Options::new(folder.database())
+    };
     let server = Server::start(listener, options).await?;
-    let secrets = secrets::prepare(server.app(), folder.path()).await?;
+    let secrets = secrets::prepare(server.app(), folder.path(), &url).await?;
     let orchestrator = demo::orchestrator(&secrets, server.address())?;
     orchestrator
         .wait_until_registered(PATIENCE)
@@ -42,6 +54,17 @@ pub(crate) async fn run(listen: SocketAddr, ephemeral: bool) -> anyhow::Result<(
     stop.came().await;
     orchestrator.stop().await;
     server.stop().await
+}
+
+/// Whom somebody can be who signs in: the owner, and two who were never here.
+fn people() -> Vec<Person> {
+    [
+        ("owner", secrets::OWNER, "The owner"),
+        ("ada", "ada@demo.localhost", "Ada Lovelace"),
+        ("grace", "grace@demo.localhost", "Grace Hopper"),
+    ]
+    .map(|(subject, email, name)| Person::new(subject, email, name))
+    .into()
 }
 
 /// The folder of the demo; an ephemeral one is removed in the end.

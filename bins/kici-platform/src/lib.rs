@@ -13,4 +13,5 @@ mod server;
 mod telemetry;
 
 pub use config::Config;
+pub use dev::{Issuer, Person};
 pub use server::{Options, Server};

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ipnet::IpNet;
 use kici_api::{Platform, RateLimits};
+use kici_domain::ports::IdentityProvider;
 use kici_domain::{App, Settings};
 use kici_link::{Hub, Limits};
 use kici_model::{Clock, Entropy, OsEntropy, SystemClock};
@@ -16,7 +17,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::http;
+use crate::dev::Issuer;
+use crate::{dev, http};
 
 /// What a server is made from.
 pub struct Options {
@@ -26,6 +28,10 @@ pub struct Options {
     pub connections: u32,
     /// Where providers reach the server; `None` is its own address.
     pub public_url: Option<String>,
+    /// How people sign in; `None` where nobody can.
+    pub oidc: Option<kici_oidc::Config>,
+    /// An issuer of our own, whoever comes being whoever they say: for this machine alone.
+    pub issuer: Option<Issuer>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether to answer on this machine alone.
@@ -55,6 +61,8 @@ impl Options {
             database_url: database_url.into(),
             connections: 16,
             public_url: None,
+            oidc: None,
+            issuer: None,
             trusted_proxies: Vec::new(),
             is_local: false,
             metrics_listen: None,
@@ -93,13 +101,17 @@ impl Server {
         };
         let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
         let (store, hub, app) = assemble(&options, Some(address)).await?;
+        if options.issuer.is_some() && !address.ip().is_loopback() {
+            bail!("an issuer that believes everybody is for this machine alone");
+        }
+        let issuer = options.issuer.map(|issuer| (dev::issuer::PATH, issuer.into_endpoint()));
         let mut platform =
             Platform::new(app.clone(), hub.clone()).with_rate_limits(options.rate_limits);
         platform.trusted_proxies = options.trusted_proxies.into();
         platform.only_host = options.is_local.then(|| address.ip().to_string().into());
         let tasks = platform.tasks.clone();
         let stop = CancellationToken::new();
-        let routes = kici_api::routes(platform.clone());
+        let routes = kici_api::routes(platform.clone(), issuer);
         let http = tokio::spawn(http::serve(listener, routes, stop.clone()));
         let metrics = metrics.map(|listener| {
             tokio::spawn(http::serve(listener, kici_api::metrics(app.clone()), stop.clone()))
@@ -183,8 +195,18 @@ async fn assemble(
     let own = address.filter(|address| !address.ip().is_unspecified());
     let own = own.map(|address| format!("http://{address}"));
     let settings = Settings { public_url: options.public_url.clone().or(own) };
-    let app = App::new(store.clone(), clock, entropy, hub.clone(), settings).await?;
+    let identity =
+        options.oidc.clone().map(|config| provider(config, clock.clone())).transpose()?;
+    let app = App::new(store.clone(), clock, entropy, hub.clone(), identity, settings).await?;
     Ok((store, hub, Arc::new(app)))
+}
+
+fn provider(
+    config: kici_oidc::Config,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn IdentityProvider>> {
+    let provider = kici_oidc::Provider::new(config, clock);
+    Ok(Arc::new(provider.context("the identity provider can't be used")?))
 }
 
 /// A new SQLite file is its owner's alone: it holds addresses of people and keys of the server.

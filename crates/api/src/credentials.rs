@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kici_domain::App;
-use kici_domain::access::Caller;
+use kici_domain::access::{Caller, Presents};
 use kici_model::text::RequestId;
 use kici_rbac::Need;
 use poem::PathPattern;
@@ -11,16 +11,18 @@ use poem::http::header::AUTHORIZATION;
 use poem::{Request, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 
+use crate::cookies;
 use crate::document::MARK;
 use crate::problem::ApiError;
 use crate::request_id;
 
 const SCHEME: &str = "bearer";
+const COOKIE: &str = "session";
 
 /// Somebody at the door, with everything that the door needs.
 pub(crate) struct Knock<'a> {
     pub(crate) app: &'a App,
-    token: Option<&'a str>,
+    presents: Option<Presents<'a>>,
     request_id: &'a RequestId,
     operation: String,
 }
@@ -29,13 +31,22 @@ impl<'a> Knock<'a> {
     pub(crate) fn of(request: &'a Request) -> Result<Self> {
         let app =
             request.data::<Arc<App>>().ok_or_else(|| ApiError::bug("routes without an app"))?;
+        let presents = match token(request) {
+            // A program says who it is by a token; whatever else a browser adds does not count.
+            Some(token) => Some(Presents::Bearer(token)),
+            None => cookies::session(request, app).map(Presents::Cookie),
+        };
+        if let Some(Presents::Cookie(_)) = presents {
+            cookies::check_site(request, app)?;
+        }
         let path = request.data::<PathPattern>().map_or("", |pattern| &pattern.0);
         let operation = format!("{} {path}", request.method());
-        Ok(Self { app, token: token(request), request_id: request_id::of(request)?, operation })
+        Ok(Self { app, presents, request_id: request_id::of(request)?, operation })
     }
 
     pub(crate) fn caller(&self) -> Caller<'_> {
-        Caller { token: self.token, request_id: self.request_id, operation: &self.operation }
+        let Self { presents, request_id, operation, .. } = self;
+        Caller { presents: *presents, request_id, operation }
     }
 }
 
@@ -51,13 +62,21 @@ pub(crate) fn token(request: &Request) -> Option<&str> {
 /// where [`crate::document`] finds it. It wants them `'static`; an operation asks once or twice in
 /// the life of a process, so the few bytes are left to it.
 pub(crate) fn schemes(need: &Need) -> Vec<&'static str> {
-    vec![SCHEME, format!("{MARK}{need}").leak()]
+    schemes_in_words(&need.to_string())
+}
+
+/// The same for what no permission of `rbac` says.
+pub(crate) fn schemes_in_words(need: &str) -> Vec<&'static str> {
+    vec![SCHEME, COOKIE, format!("{MARK}{need}").leak()]
 }
 
 pub(crate) fn register(registry: &mut Registry) {
     let bearer = MetaSecurityScheme {
         ty: "http",
-        description: Some("A personal access token (`kici_pat_…`) or an API key (`kici_sk_…`)."),
+        description: Some(
+            "A personal access token (`kici_pat_…`), an API key (`kici_sk_…`), or an access token \
+             of the identity provider.",
+        ),
         name: None,
         key_in: None,
         scheme: Some("bearer"),
@@ -66,4 +85,18 @@ pub(crate) fn register(registry: &mut Registry) {
         openid_connect_url: None,
     };
     registry.create_security_scheme(SCHEME, bearer);
+    let cookie = MetaSecurityScheme {
+        ty: "apiKey",
+        description: Some(
+            "The session of a browser, made at `/auth/login`. What changes something must come from \
+             a page of this server.",
+        ),
+        name: Some(cookies::SESSION),
+        key_in: Some("cookie"),
+        scheme: None,
+        bearer_format: None,
+        flows: None,
+        openid_connect_url: None,
+    };
+    registry.create_security_scheme(COOKIE, cookie);
 }

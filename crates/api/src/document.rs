@@ -16,6 +16,7 @@ pub(crate) const MARK: &str = "x-needs:";
 const PUBLIC: &[(&str, &str)] = &[
     ("health_get", "tells only that the process runs"),
     ("health_ready", "tells only that the database answers"),
+    ("sign_out", "ends the session whose cookie comes with it, and nothing else"),
     ("webhooks_generic", "the orchestrator verifies the sender"),
     ("webhooks_github", "the orchestrator verifies the sender"),
 ];
@@ -213,7 +214,11 @@ fn complete(item: &mut Value) {
             (None, Some((_, why))) => format!("public: {why}"),
             (None, None) => continue,
         };
-        let security = if public.is_some() { json!([]) } else { json!([{ "bearer": [] }]) };
+        let security = match need.as_str() {
+            _ if public.is_some() => json!([]),
+            "oidc" => json!([{ "bearer": [] }]),
+            _ => json!([{ "bearer": [] }, { "session": [] }]),
+        };
         operation.insert("security".to_owned(), security);
         operation.insert("x-required-permission".to_owned(), json!(need));
         let responses = operation.entry("responses").or_insert_with(|| json!({}));

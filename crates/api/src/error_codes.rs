@@ -7,9 +7,19 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("bad_request", 400, "A parameter could not be read."),
     ("built_in_role", 409, "The built-in role Owner can't be changed or deleted."),
     (
+        "cross_site",
+        403,
+        "A browser was sent here by another site; with a token, no such question is asked.",
+    ),
+    (
         "delivery_id_taken",
         409,
         "Another delivery, with another body, was accepted under this id before.",
+    ),
+    (
+        "email_taken",
+        409,
+        "Another account has the e-mail address, and nothing proves that it is the same person.",
     ),
     (
         "escalation",
@@ -27,6 +37,11 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         "insufficient_permission",
         403,
         "`required` says what would have been enough, `held` what is held.",
+    ),
+    (
+        "interactive_required",
+        403,
+        "A person must have signed in; a token that was made for later is not enough.",
     ),
     ("internal", 500, "Our fault. The request id finds it in the server's log."),
     ("invalid_cursor", 400, "The cursor was not given out by this list, or was changed."),
@@ -47,6 +62,11 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("method_not_allowed", 405, "The header `Allow` says which methods work."),
     ("name_taken", 409, "Another one has this name already, in whatever case."),
     (
+        "never_signed_in",
+        401,
+        "The token is good, but its person has never signed in on this server.",
+    ),
+    (
         "no_orchestrator",
         503,
         "No orchestrator took the delivery; send it again after `Retry-After` seconds.",
@@ -56,6 +76,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("org_disabled", 403, "The operator has closed the organization; `disabled_at` says when."),
     ("owners_only", 403, "Only an owner can do this to an owner."),
     ("person_required", 403, "Only a person can do this, not a key."),
+    ("provider_unavailable", 503, "The identity provider can't be asked right now."),
     (
         "rate_limited",
         429,
@@ -67,6 +88,13 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         "rejected_unknown_source",
         404,
         "The orchestrator does not know the source, or has disabled it.",
+    ),
+    ("session_over", 401, "The session was ended, or has ended by itself."),
+    ("sign_in_declined", 403, "The identity provider, or the person there, has said no."),
+    (
+        "sign_in_expired",
+        400,
+        "The sign-in was not begun in this browser, or more than 10 minutes ago.",
     ),
     (
         "secret_shown_once",

@@ -1,4 +1,4 @@
-//! `/orgs/{org}`
+//! `/orgs` and `/orgs/{org}`
 
 use std::sync::Arc;
 
@@ -8,9 +8,10 @@ use kici_model::text::OrgName;
 use kici_rbac::perm;
 use poem::web::Data;
 use poem_openapi::payload::Json;
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
+use crate::me::Interactive;
 use crate::org::Org;
 use crate::problem::ApiError;
 use crate::routes::Tag;
@@ -29,6 +30,29 @@ pub(crate) struct Organization {
     created_at: String,
 }
 
+/// What to make.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct OrganizationCreate {
+    /// What people call it: 1 to 100 characters.
+    display_name: String,
+}
+
+impl Form for OrganizationCreate {
+    type Command = OrgName;
+
+    fn read(fields: &mut Fields) -> Option<OrgName> {
+        fields.required("displayName")
+    }
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum Created {
+    /// The organization was made.
+    #[oai(status = 201)]
+    Created(Json<Organization>),
+}
+
 /// What to change.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
@@ -42,6 +66,23 @@ impl Form for OrganizationRename {
 
     fn read(fields: &mut Fields) -> Option<OrgName> {
         fields.required("displayName")
+    }
+}
+
+/// What there is without an organization in the path.
+pub(crate) struct NewOrgs;
+
+#[OpenApi(tag = "Tag::Orgs")]
+impl NewOrgs {
+    /// Make an organization, of which you are the owner; for people who have signed in.
+    #[oai(path = "/orgs", method = "post", operation_id = "orgs_create")]
+    async fn create(
+        &self,
+        me: Interactive,
+        app: Data<&Arc<App>>,
+        body: Body<OrganizationCreate>,
+    ) -> Result<Created, ApiError> {
+        Ok(Created::Created(Json(orgs::create(&app, &me, &body.0).await?.into())))
     }
 }
 

@@ -153,6 +153,7 @@ faults! {
     kici_domain::api_keys::ApiKeysError,
     kici_domain::audit::AuditError,
     kici_domain::event_log::EventLogError,
+    kici_domain::founding::FoundingError,
     kici_domain::idempotency::IdempotencyError,
     kici_domain::invites::InvitesError,
     kici_domain::members::MembersError,
@@ -160,6 +161,8 @@ faults! {
     kici_domain::personal_tokens::PersonalTokensError,
     kici_domain::roles::RolesError,
     kici_domain::service_accounts::ServiceAccountsError,
+    kici_domain::sessions::SessionsError,
+    kici_domain::sign_in::SignInError,
     kici_domain::teams::TeamsError,
 }
 

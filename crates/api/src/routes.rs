@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use kici_domain::App;
 use kici_link::Hub;
+use poem::endpoint::BoxEndpoint;
 use poem::http::Uri;
 use poem::web::Html;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, get, handler};
@@ -21,17 +22,19 @@ use crate::invites::Invites;
 use crate::members::Members;
 use crate::orchestrator_keys::OrchestratorKeys;
 use crate::orchestrators::Orchestrators;
-use crate::orgs::Orgs;
+use crate::orgs::{NewOrgs, Orgs};
 use crate::permissions::Permissions;
 use crate::personal_tokens::PersonalTokens;
 use crate::rate_limits::{self, Limiter, RateLimits};
 use crate::roles::Roles;
 use crate::service_accounts::ServiceAccounts;
+use crate::sessions::Sessions;
+use crate::sign_in::{Cli, SignOut};
 use crate::sources::Sources;
 use crate::teams::Teams;
 use crate::users::Users;
 use crate::webhooks::Webhooks;
-use crate::{body, document, idempotency, link, problem, request_id};
+use crate::{body, document, idempotency, link, problem, request_id, sign_in};
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
@@ -89,6 +92,12 @@ pub(crate) enum Tag {
     /// The signed-in person.
     #[oai(rename = "user")]
     User,
+    /// Signing in and out.
+    #[oai(rename = "sign-in")]
+    SignIn,
+    /// Sessions of browsers.
+    #[oai(rename = "sessions")]
+    Sessions,
     /// Personal access tokens.
     #[oai(rename = "personal-tokens")]
     PersonalTokens,
@@ -144,9 +153,10 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The operations under `/api/v1`.
 pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
-    let all = (
-        Users,
-        PersonalTokens,
+    // In two halves: poem-openapi takes sixteen at once.
+    let people = (Users, Cli, Sessions, PersonalTokens);
+    let organizations = (
+        NewOrgs,
         Orgs,
         Members,
         Invites,
@@ -161,20 +171,26 @@ pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
         EventLog,
         Audit,
     );
-    OpenApiService::new(all, TITLE, VERSION).url_prefix("/api/v1")
+    OpenApiService::new((people, organizations), TITLE, VERSION).url_prefix("/api/v1")
 }
 
 /// The operations at the root.
 pub(crate) fn root() -> OpenApiService<impl OpenApi, ()> {
-    OpenApiService::new((Webhooks, Health), TITLE, VERSION)
+    OpenApiService::new((Webhooks, SignOut, Health), TITLE, VERSION)
 }
 
-/// The whole server as one endpoint.
+/// The whole server as one endpoint; `extra` is served below its path, as everything else is.
 #[must_use]
-pub fn routes(platform: Platform) -> impl Endpoint<Output = Response> + 'static {
+pub fn routes(
+    platform: Platform,
+    extra: Option<(&'static str, BoxEndpoint<'static>)>,
+) -> impl Endpoint<Output = Response> + 'static {
     let (only_host, counted) = (platform.only_host.clone(), platform.app.clone());
-    Route::new()
-        .nest("/api/v1", served())
+    let mut routes = Route::new().nest("/api/v1", served());
+    if let Some((path, endpoint)) = extra {
+        routes = routes.nest(path, endpoint);
+    }
+    routes
         .nest_no_strip("/", root_routes())
         .data(platform.app.clone())
         .data(platform)
@@ -199,6 +215,8 @@ fn served() -> impl Endpoint + 'static {
 fn root_routes() -> impl Endpoint + 'static {
     Route::new()
         .at("/ws", get(link::upgrade))
+        .at("/auth/login", get(sign_in::login))
+        .at("/auth/callback", get(sign_in::callback))
         .at("/openapi.json", get(openapi))
         .at("/docs", get(docs))
         .nest("/", root().into_endpoint())

@@ -4,39 +4,46 @@
 //! credential, then whether its bearer belongs to the organisation, then whether that is disabled,
 //! then whether they are suspended, then the permission. Everything is read in one statement.
 
+mod arrival;
 mod error;
 mod link;
 mod person;
+mod present;
 
 use kici_model::audit::{Action, Actor, AuditEntry};
-use kici_model::credentials::{Bearer, Credential};
+use kici_model::credentials::{Bearer, Credential, Means, Presented};
 use kici_model::orgs::OrgState;
 use kici_model::text::RequestId;
-use kici_model::{AuditId, OrgId, Token, TokenHash, TokenKind};
+use kici_model::{AuditId, OrgId};
 use kici_rbac::{
     Access, Denied, Effective, Level, Need, Permission, RepoScope, RoleGrant, SystemTask,
 };
 use kici_store::WriteTx;
 use kici_store::authn::{Known, KnownOrg, Membership};
 
+pub use arrival::{Arrival, arrive};
+pub(crate) use arrival::{arrived, settle};
 pub use error::EnterError;
 pub use link::{Link, enter_link, is_still_valid};
-pub use person::{Bounds, Me, enter_person};
+pub use person::{Bounds, Interactive, Me, enter_interactive, enter_person};
+pub use present::Presents;
+use present::authenticate;
+pub(crate) use present::log_provider;
 
 use crate::{App, Trouble};
 
 /// Somebody at the door.
 #[derive(Clone, Copy)]
 pub struct Caller<'a> {
-    /// The token that they present.
-    pub token: Option<&'a str>,
+    /// What they present.
+    pub presents: Option<Presents<'a>>,
     /// The id of their request.
     pub request_id: &'a RequestId,
     /// What they ask for, such as `DELETE /orgs/:org/teams/:team`; for the audit log.
     pub operation: &'a str,
 }
 
-/// Hides the token.
+/// Hides what they present.
 impl std::fmt::Debug for Caller<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Caller").field("request_id", &self.request_id).finish_non_exhaustive()
@@ -50,7 +57,7 @@ pub struct Org<P: Permission> {
     access: Access<OrgId>,
     roles: Vec<RoleGrant>,
     grant: P::Proof<OrgId>,
-    token: TokenHash,
+    presented: Presented,
     request_id: RequestId,
     operation: String,
 }
@@ -97,18 +104,18 @@ impl<P: Permission> Org<P> {
     /// The first check that they fail by now.
     pub(crate) async fn begin(&self, app: &App) -> Result<(WriteTx, Self), EnterError> {
         let mut tx = app.store.write().await?;
-        let known = tx.known(&self.token, self.id()).await?.ok_or(EnterError::Unknown)?;
+        let known = tx.known(&self.presented, self.id()).await?.ok_or(EnterError::Unknown)?;
         let caller =
-            Caller { token: None, request_id: &self.request_id, operation: &self.operation };
-        let org = Self::of(app, known, self.token.clone(), caller)?;
+            Caller { presents: None, request_id: &self.request_id, operation: &self.operation };
+        let org = Self::of(app, known, self.presented.clone(), caller)?;
         Ok((tx, org))
     }
 
-    /// Whoever presented `token` and is known as this, if they hold `P`.
+    /// Whoever presented this and is known as that, if they hold `P`.
     fn of(
         app: &App,
         known: Known,
-        token: TokenHash,
+        presented: Presented,
         caller: Caller<'_>,
     ) -> Result<Self, EnterError> {
         if !known.credential.state.is_usable(app.clock.now()) {
@@ -126,7 +133,7 @@ impl<P: Permission> Org<P> {
             }
         };
         let (request_id, operation) = (caller.request_id.clone(), caller.operation.to_owned());
-        Ok(Self { actor, access, roles, grant, token, request_id, operation })
+        Ok(Self { actor, access, roles, grant, presented, request_id, operation })
     }
 
     /// The entry that tells that they did `action` to `target`.
@@ -170,33 +177,8 @@ pub async fn enter<P: Permission>(
     org: &str,
 ) -> Result<Org<P>, EnterError> {
     // A text that can't be an id is looked up as none: a bad token is told first, as always.
-    let (known, token) = authenticate(app, caller, org.parse().ok().as_ref()).await?;
-    Org::of(app, known, token, caller)
-}
-
-/// Looks up a token that is good for HTTP, and what `org` is to its bearer.
-async fn authenticate(
-    app: &App,
-    caller: Caller<'_>,
-    org: Option<&OrgId>,
-) -> Result<(Known, TokenHash), EnterError> {
-    let token: Token =
-        caller.token.ok_or(EnterError::NoToken)?.parse().map_err(EnterError::Malformed)?;
-    if token.kind() == TokenKind::Orchestrator {
-        return Err(EnterError::WrongKind(
-            "An orchestrator key opens the WebSocket link only; use a personal access token \
-             (`kici_pat_`) or an API key (`kici_sk_`)",
-        ));
-    }
-    let hash = token.hash();
-    let known = app.store.known(&hash, org).await?.ok_or(EnterError::Unknown)?;
-    let now = app.clock.now();
-    if known.credential.state.is_usable(now) {
-        app.notes.used(&known.credential.id, now);
-        Ok((known, hash))
-    } else {
-        Err(EnterError::Unknown)
-    }
+    let (known, presented) = authenticate(app, caller, org.parse().ok().as_ref()).await?;
+    Org::of(app, known, presented, caller)
 }
 
 /// Whether an operation that needs this is a change, and trying it in vain worth a row in the log.
@@ -217,12 +199,14 @@ struct Admitted {
 
 /// Who acts with a working credential in an organisation that exists, and what they hold there.
 fn admit(credential: Credential, org: KnownOrg) -> Result<Admitted, EnterError> {
-    let id = credential.id;
-    let (actor, limit, membership) = match (credential.bearer, org.membership) {
-        (Bearer::Person { user, scopes, .. }, Some(membership)) => {
-            (Actor::User { id: user, credential: id }, scopes, membership)
+    let Credential { means, bearer, .. } = credential;
+    let (actor, limit, membership) = match (bearer, means, org.membership) {
+        (Bearer::Person { user, scopes, .. }, means, Some(membership)) => {
+            (Actor::User { id: user, means }, scopes, membership)
         }
-        (Bearer::ServiceAccount { org: own, account, permissions }, _) if own == org.id => {
+        (Bearer::ServiceAccount { org: own, account, permissions }, Means::Token(id), _)
+            if own == org.id =>
+        {
             if let OrgState::Disabled { at } = org.state {
                 return Err(EnterError::Disabled { at });
             }
@@ -230,7 +214,9 @@ fn admit(credential: Credential, org: KnownOrg) -> Result<Admitted, EnterError> 
             let effective = Effective::new(permissions, RepoScope::Everything, false);
             return Ok(Admitted { actor, access: member(org.id, effective), roles: Vec::new() });
         }
-        (Bearer::ApiKey { org: own, maker, permissions }, membership) if own == org.id => {
+        (Bearer::ApiKey { org: own, maker, permissions }, Means::Token(id), membership)
+            if own == org.id =>
+        {
             // The keys of somebody who left are gone with them.
             let membership = membership.ok_or(EnterError::Unknown)?;
             (Actor::ApiKey { id, maker }, Some(permissions), membership)

@@ -11,7 +11,8 @@ use crate::Trouble;
 use crate::cursor::Cursors;
 use crate::metrics::Metrics;
 use crate::notes::Notes;
-use crate::ports::{Mailer, Relay};
+use crate::ports::{IdentityProvider, Mailer, Relay};
+use crate::sign_in::Seals;
 
 /// The application: its database, its ports and its settings.
 #[derive(Debug)]
@@ -21,7 +22,9 @@ pub struct App {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) relay: Arc<dyn Relay>,
     pub(crate) mailer: Option<Arc<dyn Mailer>>,
+    pub(crate) identity: Option<Arc<dyn IdentityProvider>>,
     pub(crate) cursors: Cursors,
+    pub(crate) seals: Seals,
     pub(crate) settings: Settings,
     pub(crate) notes: Notes,
     metrics: Metrics,
@@ -35,7 +38,8 @@ pub struct Settings {
 }
 
 impl App {
-    /// Puts the application together; fetches, or makes, the key that signs cursors.
+    /// Puts the application together; fetches, or makes, the keys that sign cursors and seal sign-ins
+    /// under way. Without an identity provider nobody can sign in.
     ///
     /// # Errors
     /// The database does not answer, or there is no randomness.
@@ -44,16 +48,30 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         relay: Arc<dyn Relay>,
+        identity: Option<Arc<dyn IdentityProvider>>,
         settings: Settings,
     ) -> Result<Self, Trouble> {
-        let mut bytes = [0; 32];
-        entropy.fill(&mut bytes)?;
-        let fresh = Secret::new(HEXLOWER.encode(&bytes));
-        let key = store.server_key("cursors", &fresh, clock.now()).await?;
-        let cursors = Cursors::new(key.expose().as_bytes());
-        let (metrics, notes) = (Metrics::default(), Notes::default());
-        let mailer = None;
-        Ok(Self { store, clock, entropy, relay, mailer, cursors, settings, notes, metrics })
+        let key = async |name: &str| {
+            let mut bytes = [0; 32];
+            entropy.fill(&mut bytes)?;
+            let fresh = Secret::new(HEXLOWER.encode(&bytes));
+            Ok::<_, Trouble>(store.server_key(name, &fresh, clock.now()).await?)
+        };
+        let cursors = Cursors::new(key("cursors").await?.expose().as_bytes());
+        let seals = Seals::new(&key("sign-ins").await?);
+        Ok(Self {
+            store,
+            clock,
+            entropy,
+            relay,
+            mailer: None,
+            identity,
+            cursors,
+            seals,
+            settings,
+            notes: Notes::default(),
+            metrics: Metrics::default(),
+        })
     }
 
     /// The same application, which sends mail.

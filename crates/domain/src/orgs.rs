@@ -5,6 +5,8 @@ use kici_model::orgs;
 use kici_model::text::OrgName;
 use kici_rbac::perm;
 
+use crate::access::Interactive;
+use crate::founding::{self, FoundingError};
 use crate::{App, EnterError, Link, Org};
 
 /// The organisation, for any member.
@@ -21,6 +23,22 @@ pub async fn get(app: &App, org: &Org<perm::Membership>) -> Result<orgs::Org, En
 /// The database fails; [`EnterError::Unknown`] when it was deleted a moment ago.
 pub async fn of_link(app: &App, link: &Link) -> Result<orgs::Org, EnterError> {
     app.store.org_of_link(link.grant()).await?.ok_or(EnterError::Unknown)
+}
+
+/// Makes an organisation, of which whoever makes it is the owner.
+///
+/// # Errors
+/// The server did not do its part.
+pub async fn create(
+    app: &App,
+    me: &Interactive,
+    name: &OrgName,
+) -> Result<orgs::Org, FoundingError> {
+    let access = founding::access(app)?;
+    let mut tx = app.store.write().await?;
+    let org = founding::found(app, &mut tx, &access, name, me.id()).await?;
+    tx.commit(me.audit_in(app, &org.id, Action::OrgCreated, &org.id)?).await?;
+    Ok(org)
 }
 
 /// Gives the organisation another name; for owners.

@@ -1,7 +1,7 @@
 //! Personal access tokens. One that is made with another never does more than that one.
 
 use kici_model::audit::Action;
-use kici_model::credentials::NewCredential;
+use kici_model::credentials::{Means, NewCredential};
 use kici_model::personal_tokens::PersonalToken;
 use kici_model::text::{AgentLabel, KeyName};
 use kici_model::{CredentialId, TokenKind};
@@ -158,8 +158,7 @@ pub async fn create(
 /// # Errors
 /// They have no such token in use, or the server did not do its part.
 pub async fn revoke(app: &App, me: &Me, id: &CredentialId) -> Result<(), PersonalTokensError> {
-    let is_limited = me.bounds().scopes.is_some() || me.bounds().agent.is_some();
-    if is_limited && id != me.credential() {
+    if me.is_limited() && *me.means() != Means::Token(id.clone()) {
         return Err(PersonalTokensError::Limited);
     }
     let entry = me.audit(app, Action::PersonalTokenRevoked, id)?;

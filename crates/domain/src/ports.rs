@@ -2,10 +2,13 @@
 
 use async_trait::async_trait;
 use kici_model::delivery::{Delivery, Relayed};
+use kici_model::identities::Identity;
 use kici_model::orchestrators::Orchestrator;
 use kici_model::text::Email;
-use kici_model::{CredentialId, OrgId};
+use kici_model::{CredentialId, OrgId, Secret, Timestamp};
 use kici_rbac::{Granted, perm};
+
+use crate::{Fault, Kind};
 
 /// Leave to relay an organisation's deliveries.
 pub type MayRelay = Granted<perm::EventLogWrite, OrgId>;
@@ -55,4 +58,68 @@ pub trait Mailer: Send + Sync + std::fmt::Debug {
         &self,
         mail: &Mail,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync + 'static>>;
+}
+
+/// Who vouches for people. Everything that it says was verified; nothing of it is a right.
+#[async_trait]
+pub trait IdentityProvider: Send + Sync + std::fmt::Debug {
+    /// Its name, as its tokens have it.
+    fn issuer(&self) -> &str;
+
+    /// Whose this access token is, at `now`.
+    async fn identify(&self, token: &str, now: Timestamp) -> Result<Identity, IdentityError>;
+
+    /// The same, with what the provider says of the person where the token is silent.
+    async fn profile(&self, token: &str, identity: Identity) -> Result<Identity, IdentityError>;
+
+    /// Where a browser goes to sign in.
+    async fn authorization_url(&self, login: &Login) -> Result<String, IdentityError>;
+
+    /// Who has signed in, told by the code that came back for `login`.
+    async fn redeem(
+        &self,
+        code: &str,
+        login: &Login,
+        now: Timestamp,
+    ) -> Result<Identity, IdentityError>;
+}
+
+/// A sign-in of a browser that is under way.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Where the provider sends the browser back to.
+    pub redirect_uri: String,
+    /// Comes back with the code: it was this browser that began.
+    pub state: Secret<String>,
+    /// Comes back in the token: it was made for this sign-in.
+    pub nonce: Secret<String>,
+    /// Proves to the provider who began (PKCE).
+    pub verifier: Secret<String>,
+}
+
+/// Why nobody is vouched for.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The token, or the code, is not good. The text says why and quotes nothing of it.
+    #[error("The identity provider's token is refused: {0}")]
+    Refused(&'static str),
+    /// The provider can't be asked; the source is for the log.
+    #[error("The identity provider is not available right now; try again in a moment")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Fault for IdentityError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Refused(_) => Kind::Unauthenticated,
+            Self::Unavailable(_) => Kind::Busy,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "invalid_token",
+            Self::Unavailable(_) => "provider_unavailable",
+        }
+    }
 }

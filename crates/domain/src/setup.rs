@@ -6,50 +6,16 @@ use std::time::Duration;
 use kici_model::audit::{Action, Actor, AuditEntry};
 use kici_model::credentials::NewCredential;
 use kici_model::orgs::{Org, OrgState};
-use kici_model::roles::Role;
-use kici_model::text::{Email, KeyName, OrgName, PersonName, RoleName};
-use kici_model::users::User;
-use kici_model::{
-    AuditId, CredentialId, OrgAlias, OrgId, RoleId, TextError, Token, TokenKind, UserId,
-};
-use kici_rbac::{
-    Access, Denied, Granted, Matrix, ParsePatternError, RepoPattern, SystemTask, perm,
-};
-use kici_store::{NewMember, StoreError, WriteTx};
+use kici_model::text::{Email, KeyName, OrgName};
+use kici_model::{AuditId, CredentialId, OrgId, Token, TokenKind, UserId};
+use kici_rbac::{Access, Granted, SystemTask, perm};
+use kici_store::WriteTx;
 
-use crate::{App, Trouble, access};
+use crate::founding::{self, FoundingError};
+use crate::{App, access};
 
 /// How long a personal access token works.
 const TOKEN_LIFE: Duration = Duration::from_secs(120 * 24 * 60 * 60);
-
-/// Why an organisation was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// A name of ours was refused by our own rules.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// A pattern of ours was refused by our own rules.
-    #[error(transparent)]
-    Pattern(#[from] ParsePatternError),
-    /// The setup lacks a permission that it should have.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// The server did not do its part.
-    #[error(transparent)]
-    Trouble(#[from] Trouble),
-}
-
-impl From<StoreError> for SetupError {
-    fn from(error: StoreError) -> Self {
-        Self::Trouble(error.into())
-    }
-}
-
-impl From<kici_model::EntropyError> for SetupError {
-    fn from(error: kici_model::EntropyError) -> Self {
-        Self::Trouble(error.into())
-    }
-}
 
 /// What there is now.
 #[derive(Debug)]
@@ -67,30 +33,15 @@ pub struct SetUp {
 ///
 /// # Errors
 /// The server did not do its part.
-pub async fn create_org(app: &App, name: &OrgName, owner: &Email) -> Result<SetUp, SetupError> {
-    let now = app.clock.now();
-    let id = OrgId::random(&*app.entropy)?;
-    let access = access::task(id.clone(), SystemTask::Setup);
+pub async fn create_org(app: &App, name: &OrgName, owner: &Email) -> Result<SetUp, FoundingError> {
+    let access = founding::access(app)?;
     let grant = access.require::<perm::Setup>()?;
-    let members = access.require::<perm::MembersAdmin>()?;
-    let org = Org {
-        id: id.clone(),
-        alias: OrgAlias::random(&*app.entropy)?,
-        name: name.clone(),
-        state: OrgState::Active,
-        created_at: now,
-    };
     let mut tx = app.store.write().await?;
     let user = match tx.find_user(&grant, owner).await? {
         Some(user) => user,
-        None => new_user(app, &mut tx, &grant, owner).await?,
+        None => founding::new_user(app, &mut tx, &access, Some(owner), None).await?,
     };
-    tx.create_org(&grant, &org).await?;
-    tx.add_member(&members, NewMember { user: &user.id, joined_at: now }).await?;
-    let role = role(app, "Owner", Matrix::OWNER, true)?;
-    tx.create_role(&members, &role).await?;
-    tx.create_role(&members, &self::role(app, "Member", Matrix::MEMBER, false)?).await?;
-    tx.assign_role(&members, &user.id, &role.id).await?;
+    let id = founding::found(app, &mut tx, &access, name, &user.id).await?.id;
     let (key, token) = first_token(app, &mut tx, &grant, &user.id).await?;
     tx.commit_all([
         entry(app, &access, Action::OrgCreated, &id)?,
@@ -105,14 +56,14 @@ pub async fn create_org(app: &App, name: &OrgName, owner: &Email) -> Result<SetU
 ///
 /// # Errors
 /// The server did not do its part.
-pub async fn person(app: &App, email: &Email) -> Result<(UserId, Token), SetupError> {
+pub async fn person(app: &App, email: &Email) -> Result<(UserId, Token), FoundingError> {
     // A person belongs to no organisation; the setup's proof just needs a name for its place.
-    let access = access::task(OrgId::random(&*app.entropy)?, SystemTask::Setup);
+    let access = founding::access(app)?;
     let grant = access.require::<perm::Setup>()?;
     let mut tx = app.store.write().await?;
     let user = match tx.find_user(&grant, email).await? {
         Some(user) => user,
-        None => new_user(app, &mut tx, &grant, email).await?,
+        None => founding::new_user(app, &mut tx, &access, Some(email), None).await?,
     };
     let (key, token) = first_token(app, &mut tx, &grant, &user.id).await?;
     let entry = entry(app, &access, Action::PersonalTokenCreated, &key)?;
@@ -124,8 +75,8 @@ pub async fn person(app: &App, email: &Email) -> Result<(UserId, Token), SetupEr
 ///
 /// # Errors
 /// The database fails.
-pub async fn orgs(app: &App) -> Result<Vec<Org>, SetupError> {
-    let access = access::task(OrgId::random(&*app.entropy)?, SystemTask::Setup);
+pub async fn orgs(app: &App) -> Result<Vec<Org>, FoundingError> {
+    let access = founding::access(app)?;
     Ok(app.store.orgs(&access.require::<perm::Setup>()?).await?)
 }
 
@@ -134,7 +85,11 @@ pub async fn orgs(app: &App) -> Result<Vec<Org>, SetupError> {
 ///
 /// # Errors
 /// The server did not do its part.
-pub async fn set_disabled(app: &App, org: &OrgId, is_disabled: bool) -> Result<bool, SetupError> {
+pub async fn set_disabled(
+    app: &App,
+    org: &OrgId,
+    is_disabled: bool,
+) -> Result<bool, FoundingError> {
     let access = access::task(org.clone(), SystemTask::Setup);
     let grant = access.require::<perm::Setup>()?;
     let (state, action) = if is_disabled {
@@ -154,7 +109,7 @@ pub async fn set_disabled(app: &App, org: &OrgId, is_disabled: bool) -> Result<b
 ///
 /// # Errors
 /// The server did not do its part, or there is no such person.
-pub async fn personal_token(app: &App, org: &OrgId, user: &UserId) -> Result<Token, SetupError> {
+pub async fn personal_token(app: &App, org: &OrgId, user: &UserId) -> Result<Token, FoundingError> {
     let access = access::task(org.clone(), SystemTask::Setup);
     let grant = access.require::<perm::Setup>()?;
     let mut tx = app.store.write().await?;
@@ -168,27 +123,25 @@ pub async fn personal_token(app: &App, org: &OrgId, user: &UserId) -> Result<Tok
 ///
 /// # Errors
 /// The server did not do its part.
-pub async fn is_member(app: &App, org: &OrgId, user: &UserId) -> Result<bool, SetupError> {
+pub async fn is_member(app: &App, org: &OrgId, user: &UserId) -> Result<bool, FoundingError> {
     let grant = access::task(org.clone(), SystemTask::Setup).require::<perm::MembersRead>()?;
     Ok(app.store.is_member(&grant, user).await?)
 }
 
-async fn new_user(
-    app: &App,
-    tx: &mut WriteTx,
-    grant: &Granted<perm::Setup, OrgId>,
-    email: &Email,
-) -> Result<User, SetupError> {
-    let text = email.to_string();
-    let name: PersonName = text.split('@').next().unwrap_or(&text).parse()?;
-    let user = User {
-        id: UserId::new(&*app.clock, &*app.entropy)?,
-        email: email.clone(),
-        name,
-        created_at: app.clock.now(),
-    };
-    tx.create_user(grant, &user).await?;
-    Ok(user)
+/// Says that the identity provider has another address: everybody it vouches for is still who they
+/// were.
+///
+/// # Errors
+/// The server did not do its part.
+pub async fn rename_issuer(app: &App, old: &str, new: &str) -> Result<(), FoundingError> {
+    let access = founding::access(app)?;
+    let grant = access.require::<perm::Setup>()?;
+    let mut tx = app.store.write().await?;
+    if tx.rename_issuer(&grant, old, new).await? > 0 {
+        let entry = entry(app, &access, Action::IssuerRenamed, &new)?;
+        tx.commit(AuditEntry { org: None, ..entry }).await?;
+    }
+    Ok(())
 }
 
 async fn first_token(
@@ -196,7 +149,7 @@ async fn first_token(
     tx: &mut WriteTx,
     grant: &Granted<perm::Setup, OrgId>,
     user: &UserId,
-) -> Result<(CredentialId, Token), SetupError> {
+) -> Result<(CredentialId, Token), FoundingError> {
     let id = CredentialId::new(&*app.clock, &*app.entropy)?;
     let token = Token::new(TokenKind::Personal, &*app.entropy)?;
     let name: KeyName = "setup".parse()?;
@@ -213,24 +166,12 @@ async fn first_token(
     Ok((id, token))
 }
 
-fn role(app: &App, name: &str, permissions: Matrix, is_owner: bool) -> Result<Role, SetupError> {
-    Ok(Role {
-        id: RoleId::new(&*app.clock, &*app.entropy)?,
-        name: name.parse::<RoleName>()?,
-        description: None,
-        is_owner,
-        permissions,
-        patterns: vec![RepoPattern::parse("*")?],
-        created_at: app.clock.now(),
-    })
-}
-
 fn entry(
     app: &App,
     access: &Access<OrgId>,
     action: Action,
     target: &impl ToString,
-) -> Result<AuditEntry, SetupError> {
+) -> Result<AuditEntry, FoundingError> {
     Ok(AuditEntry {
         id: AuditId::new(&*app.clock, &*app.entropy)?,
         org: Some(access.tenant().clone()),

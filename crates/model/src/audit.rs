@@ -5,18 +5,19 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::credentials::Means;
 use crate::sources::words;
 use crate::{AuditId, CredentialId, OrgId, ServiceAccountId, Text, TextError, Timestamp, UserId};
 
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
-    /// A person, by the credential that they came with.
+    /// A person, by what they came with.
     User {
         /// The person.
         id: UserId,
-        /// Their token.
-        credential: CredentialId,
+        /// Their token, or how they have signed in.
+        means: Means,
     },
     /// An API key.
     ApiKey {
@@ -71,14 +72,15 @@ impl Actor {
         }
     }
 
-    /// The token that the actor came with.
+    /// The id of the token or session that the actor came with; `oidc` for a token of the provider.
     #[must_use]
-    pub const fn credential(&self) -> Option<&CredentialId> {
+    pub fn credential(&self) -> Option<&str> {
         match self {
-            Self::User { credential, .. } | Self::ServiceAccount { credential, .. } => {
-                Some(credential)
-            }
-            Self::ApiKey { id, .. } => Some(id),
+            Self::User { means: Means::Token(id), .. }
+            | Self::ApiKey { id, .. }
+            | Self::ServiceAccount { credential: id, .. } => Some(id.as_str()),
+            Self::User { means: Means::Session(id), .. } => Some(id.as_str()),
+            Self::User { means: Means::Oidc, .. } => Some("oidc"),
             Self::System { .. } => None,
         }
     }
@@ -256,5 +258,17 @@ words! {
         OrgEnabled = "org.enabled",
         /// Somebody tried a change that they may not make.
         AccessDenied = "access.denied",
+        /// Somebody signed in for the first time.
+        UserCreated = "user.created",
+        /// Somebody who was known by their address signed in for the first time.
+        UserAdopted = "user.adopted",
+        /// The provider has verified another address of somebody, which is theirs from now on.
+        UserEmailChanged = "user.email_changed",
+        /// Somebody signed in with a browser.
+        SessionCreated = "session.created",
+        /// A session was ended.
+        SessionRevoked = "session.revoked",
+        /// The identity provider has another address.
+        IssuerRenamed = "issuer.renamed",
     }
 }

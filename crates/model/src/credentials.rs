@@ -1,15 +1,59 @@
-//! What a stored credential opens. The token itself is never here.
+//! What a credential opens. The token itself is never here.
 
 use kici_rbac::Matrix;
 
+use crate::identities::IdentityKey;
 use crate::text::AgentLabel;
-use crate::{CredentialId, OrgId, RoutingPattern, ServiceAccountId, Timestamp, UserId};
+use crate::{
+    CredentialId, OrgId, RoutingPattern, ServiceAccountId, SessionId, Timestamp, TokenHash, UserId,
+};
 
-/// A credential that was found by the hash of its token.
+/// What somebody has presented, as it is looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presented {
+    /// A token of ours.
+    Token(TokenHash),
+    /// The cookie of a session.
+    Session(TokenHash),
+    /// A token of the identity provider, which was verified.
+    Identity {
+        /// Whose it is.
+        key: IdentityKey,
+        /// From this moment on it is nobody's.
+        expires_at: Timestamp,
+    },
+}
+
+impl From<TokenHash> for Presented {
+    fn from(hash: TokenHash) -> Self {
+        Self::Token(hash)
+    }
+}
+
+/// By what somebody was recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// A token of ours.
+    Token(CredentialId),
+    /// A session of a browser.
+    Session(SessionId),
+    /// A token of the identity provider.
+    Oidc,
+}
+
+impl Means {
+    /// Whether a person has signed in, rather than made a token for later.
+    #[must_use]
+    pub fn is_interactive(&self) -> bool {
+        matches!(self, Self::Session(_) | Self::Oidc)
+    }
+}
+
+/// A credential that was found by what was presented.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// Its id.
-    pub id: CredentialId,
+    /// By what its bearer was recognised.
+    pub means: Means,
     /// What it opens, and for whom.
     pub bearer: Bearer,
     /// Whether it still works.
@@ -19,7 +63,8 @@ pub struct Credential {
 /// Who stands behind a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bearer {
-    /// A personal access token: this person, narrowed by `scopes` where there are any.
+    /// A person, by a personal access token, narrowed by `scopes` where it has any; by a session or
+    /// a token of the identity provider, all of them.
     Person {
         /// The person.
         user: UserId,

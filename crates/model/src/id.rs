@@ -158,6 +158,8 @@ ids! {
     InviteId = Invite("inv", "an invitation id");
     /// A link to an account at a provider.
     IdentityLinkId = IdentityLink("idl", "an identity link id");
+    /// A session of a browser.
+    SessionId = Session("ses", "a session id");
     /// A registered webhook source.
     SourceId = Source("src", "a source id");
     /// One row of the event log.

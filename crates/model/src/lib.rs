@@ -13,6 +13,7 @@ pub mod entropy;
 pub mod event_log;
 pub mod id;
 pub mod idempotency;
+pub mod identities;
 pub mod invites;
 pub mod members;
 pub mod orchestrator_keys;
@@ -24,6 +25,7 @@ pub mod roles;
 pub mod routing_key;
 pub mod secret;
 pub mod service_accounts;
+pub mod sessions;
 pub mod sources;
 pub mod teams;
 pub mod text;
@@ -34,7 +36,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use id::{
     AuditId, ConnectionId, CredentialId, EventId, Id, IdentityLinkId, InviteId, OrgAlias, OrgId,
-    RoleId, ServiceAccountId, SourceId, TeamId, UserId,
+    RoleId, ServiceAccountId, SessionId, SourceId, TeamId, UserId,
 };
 pub use routing_key::{RoutingKey, RoutingPattern};
 pub use secret::Secret;

@@ -83,6 +83,8 @@ texts! {
     OrgName = line("an organization name", 100);
     /// The name of a person: 1 to 100 characters.
     PersonName = line("a person's name", 100);
+    /// The name of a machine, from which a key is named: 1 to 255 characters.
+    MachineName = line("a machine name", 255);
     /// The name of a key: 1 to 100 characters.
     KeyName = line("a key name", 100);
     /// The name of a service account: 1 to 100 characters, unique in its organisation without regard

@@ -106,8 +106,7 @@ impl Token {
     /// What is stored and looked up.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
-        let digest = ring::digest::digest(&ring::digest::SHA256, self.reveal().as_bytes());
-        TokenHash(data_encoding::HEXLOWER.encode(digest.as_ref()).into())
+        TokenHash::of(self.reveal())
     }
 
     /// The first [`SHOWN`] characters, by which people recognise a key.
@@ -157,6 +156,11 @@ fn checksum(body: &str) -> String {
 pub struct TokenHash(Box<str>);
 
 impl TokenHash {
+    pub(crate) fn of(text: &str) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        Self(data_encoding::HEXLOWER.encode(digest.as_ref()).into())
+    }
+
     /// The 64 characters that are stored.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -9,7 +9,8 @@ use crate::{Level, Matrix, Resource};
 pub enum SystemTask {
     /// Takes received webhooks to the orchestrators and keeps the log of it.
     RelayWebhooks,
-    /// Whoever runs the program makes the installation's first organization.
+    /// An organization is made with its first owner: by whoever runs the program, or by somebody who
+    /// has signed in.
     Setup,
 }
 

@@ -1,28 +1,30 @@
-//! The read that every authorized request begins with, in one statement: from the hash of a token
+//! The read that every authorized request begins with, in one statement: from what was presented
 //! and an organisation to the credential, the state of the organisation, the membership of the
 //! person behind the credential, and every role that reaches them, directly or by a team.
 //!
 //! It is the only read of tenancy without a proof, since proofs are made from it; only
 //! `domain::access` may call it.
 
-use kici_model::credentials::{Bearer, Credential, CredentialState};
+use kici_model::credentials::{Bearer, Credential, CredentialState, Means, Presented};
 use kici_model::orgs::OrgState;
-use kici_model::{OrgId, Timestamp, TokenHash, TokenKind, UserId};
+use kici_model::sessions::IDLE;
+use kici_model::{OrgId, Timestamp, TokenKind, UserId};
 use kici_rbac::{RoleGrant, Via};
 use sea_orm::prelude::DateTimeUtc;
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
 
 use crate::error::OrCorrupt;
-use crate::{Store, StoreError, WriteTx, credentials, orgs, roles};
+use crate::{Store, StoreError, WriteTx, credentials, identities, orgs, roles, sessions};
 
-/// `$1` is the hash of a token, `$2` the id of an organisation or null. One row for each role that
-/// reaches the person, or one row without a role; no row at all for an unknown token.
-pub const AUTHORIZATION: &str = "\
-WITH c AS (
-    SELECT id, kind, org_id, user_id, permissions, agent_label, service_account_id,
-           routing_patterns, expires_at, revoked_at
-    FROM credentials WHERE hash = $1
-),
+/// The statement for one kind of what can be presented: `$c` finds the credential, the rest is the
+/// same for all. `$2` is the id of an organisation or null. One row for each role that reaches the
+/// person, or one row without a role; no row at all where nothing is found.
+macro_rules! authorization {
+    ($c:literal) => {
+        concat!(
+            "WITH c AS (",
+            $c,
+            "),
 reach AS (
     SELECT a.role_id, CAST(NULL AS TEXT) AS team_id
     FROM c JOIN role_assignments a ON a.org_id = $2 AND a.user_id = c.user_id
@@ -33,7 +35,7 @@ reach AS (
     JOIN team_roles g ON g.org_id = $2 AND g.team_id = t.team_id
 )
 SELECT c.id, c.kind, c.org_id, c.user_id, c.permissions, c.agent_label, c.expires_at,
-       c.revoked_at, c.service_account_id, c.routing_patterns,
+       c.revoked_at, c.seen_at, c.service_account_id, c.routing_patterns,
        s.permissions AS account_permissions,
        o.id AS found_org, o.disabled_at,
        m.user_id AS member, m.suspended_at,
@@ -46,13 +48,51 @@ LEFT JOIN orgs o ON o.id = $2
 LEFT JOIN memberships m ON m.org_id = $2 AND m.user_id = c.user_id
 LEFT JOIN reach ON m.user_id IS NOT NULL
 LEFT JOIN roles r ON r.org_id = $2 AND r.id = reach.role_id
-LEFT JOIN teams t ON t.org_id = $2 AND t.id = reach.team_id";
+LEFT JOIN teams t ON t.org_id = $2 AND t.id = reach.team_id"
+        )
+    };
+}
 
-/// What is known of whoever presented a token.
+/// `$1` is the hash of a token.
+pub const BY_TOKEN: &str = authorization!(
+    "
+    SELECT id, kind, org_id, user_id, permissions, agent_label, service_account_id,
+           routing_patterns, expires_at, revoked_at,
+           CAST(NULL AS TIMESTAMPTZ) AS seen_at
+    FROM credentials WHERE hash = $1
+"
+);
+
+/// `$1` is the hash of a session's cookie.
+pub const BY_SESSION: &str = authorization!(
+    "
+    SELECT id, 'session' AS kind, CAST(NULL AS TEXT) AS org_id, user_id,
+           CAST(NULL AS TEXT) AS permissions, CAST(NULL AS TEXT) AS agent_label,
+           CAST(NULL AS TEXT) AS service_account_id, CAST(NULL AS TEXT) AS routing_patterns,
+           expires_at, revoked_at, seen_at
+    FROM sessions WHERE hash = $1
+"
+);
+
+/// `$1` is the subject of a verified token, `$3` its issuer.
+pub const BY_IDENTITY: &str = authorization!(
+    "
+    SELECT subject AS id, 'oidc' AS kind, CAST(NULL AS TEXT) AS org_id, user_id,
+           CAST(NULL AS TEXT) AS permissions, CAST(NULL AS TEXT) AS agent_label,
+           CAST(NULL AS TEXT) AS service_account_id, CAST(NULL AS TEXT) AS routing_patterns,
+           CAST(NULL AS TIMESTAMPTZ) AS expires_at, CAST(NULL AS TIMESTAMPTZ) AS revoked_at,
+           CAST(NULL AS TIMESTAMPTZ) AS seen_at
+    FROM identities WHERE issuer = $3 AND subject = $1
+"
+);
+
+/// What is known of whoever presented something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// The credential.
     pub credential: Credential,
+    /// When a session was last seen, about.
+    pub seen_at: Option<Timestamp>,
     /// The organisation that was asked about, if it exists.
     pub org: Option<KnownOrg>,
 }
@@ -78,16 +118,16 @@ pub struct Membership {
 }
 
 impl Store {
-    /// Looks up the token with this hash, and what `org` is to the person behind it.
+    /// Looks up what was presented, and what `org` is to the person behind it.
     ///
     /// # Errors
     /// The database fails, or a row is corrupt.
     pub async fn known(
         &self,
-        hash: &TokenHash,
+        presented: &Presented,
         org: Option<&OrgId>,
     ) -> Result<Option<Known>, StoreError> {
-        read(&self.read, hash, org).await
+        read(&self.read, presented, org).await
     }
 }
 
@@ -99,29 +139,34 @@ impl WriteTx {
     /// The database fails, or a row is corrupt.
     pub async fn known(
         &mut self,
-        hash: &TokenHash,
+        presented: &Presented,
         org: &OrgId,
     ) -> Result<Option<Known>, StoreError> {
         orgs::lock(&self.tx, org).await?;
-        read(&self.tx, hash, Some(org)).await
+        read(&self.tx, presented, Some(org)).await
     }
 }
 
 async fn read(
     db: &impl ConnectionTrait,
-    hash: &TokenHash,
+    presented: &Presented,
     org: Option<&OrgId>,
 ) -> Result<Option<Known>, StoreError> {
-    let statement = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        AUTHORIZATION,
-        [hash.as_str().into(), org.map(OrgId::to_string).into()],
-    );
+    let org: Value = org.map(OrgId::to_string).into();
+    let (sql, values): (_, Vec<Value>) = match presented {
+        Presented::Token(hash) => (BY_TOKEN, vec![hash.as_str().into(), org]),
+        Presented::Session(hash) => (BY_SESSION, vec![hash.as_str().into(), org]),
+        Presented::Identity { key, .. } => {
+            (BY_IDENTITY, vec![key.subject.as_str().into(), org, (&*key.issuer).into()])
+        }
+    };
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let rows = db.query_all_raw(statement).await?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let credential = credential(first)?;
+    let credential = credential(first, presented)?;
+    let seen_at = time(first, "seen_at")?;
     let Some(id) = first.try_get::<Option<String>>("", "found_org")? else {
-        return Ok(Some(Known { credential, org: None }));
+        return Ok(Some(Known { credential, seen_at, org: None }));
     };
     let membership = match first.try_get::<Option<String>>("", "member")? {
         None => None,
@@ -135,28 +180,74 @@ async fn read(
         membership,
         id: id.parse().or_corrupt("orgs", &id)?,
     };
-    Ok(Some(Known { credential, org: Some(org) }))
+    Ok(Some(Known { credential, seen_at, org: Some(org) }))
 }
 
 fn time(row: &QueryResult, column: &str) -> Result<Option<Timestamp>, DbErr> {
     Ok(row.try_get::<Option<DateTimeUtc>>("", column)?.map(Timestamp::new))
 }
 
-fn credential(row: &QueryResult) -> Result<Credential, StoreError> {
-    const TABLE: &str = credentials::TABLE;
+/// What a row says of the credential behind `presented`.
+fn credential(row: &QueryResult, presented: &Presented) -> Result<Credential, StoreError> {
     let id: String = row.try_get("", "id")?;
-    let kind: String = row.try_get("", "kind")?;
+    let table = match presented {
+        Presented::Token(_) => credentials::TABLE,
+        Presented::Session(_) => sessions::TABLE,
+        Presented::Identity { .. } => identities::TABLE,
+    };
     let user: String = row.try_get("", "user_id")?;
-    let user: UserId = user.parse().or_corrupt(TABLE, &id)?;
+    let user: UserId = user.parse().or_corrupt(table, &id)?;
+    let state = match time(row, "revoked_at")? {
+        Some(at) => CredentialState::Revoked { at },
+        None => CredentialState::Active { expires_at: time(row, "expires_at")? },
+    };
+    let person = |means, state| Credential {
+        means,
+        bearer: Bearer::Person { user: user.clone(), scopes: None, agent: None },
+        state,
+    };
+    match presented {
+        Presented::Token(_) => {
+            let bearer = bearer(row, &id, user)?;
+            let means = Means::Token(id.parse().or_corrupt(table, &id)?);
+            Ok(Credential { means, bearer, state })
+        }
+        Presented::Session(_) => {
+            let means = Means::Session(id.parse().or_corrupt(table, &id)?);
+            Ok(person(means, idle(state, time(row, "seen_at")?)))
+        }
+        // The end is the token's own; an identity has none.
+        Presented::Identity { expires_at, .. } => {
+            let state = CredentialState::Active { expires_at: Some(*expires_at) };
+            Ok(person(Means::Oidc, state))
+        }
+    }
+}
+
+/// A session ends when nobody has used it for a while.
+fn idle(state: CredentialState, seen_at: Option<Timestamp>) -> CredentialState {
+    let end = seen_at.map(|at| at + IDLE);
+    match state {
+        CredentialState::Active { expires_at } => {
+            CredentialState::Active { expires_at: expires_at.into_iter().chain(end).min() }
+        }
+        revoked @ CredentialState::Revoked { .. } => revoked,
+    }
+}
+
+/// Whom a token of ours stands for.
+fn bearer(row: &QueryResult, id: &str, user: UserId) -> Result<Bearer, StoreError> {
+    const TABLE: &str = credentials::TABLE;
+    let kind: String = row.try_get("", "kind")?;
     let org: Option<String> = row.try_get("", "org_id")?;
-    let org: Option<OrgId> = org.map(|org| org.parse()).transpose().or_corrupt(TABLE, &id)?;
+    let org: Option<OrgId> = org.map(|org| org.parse()).transpose().or_corrupt(TABLE, id)?;
     let matrix: Option<String> = row.try_get("", "permissions")?;
-    let matrix = matrix.map(|text| roles::matrix(TABLE, &id, &text)).transpose()?;
-    let kind: TokenKind = kind.parse().or_corrupt(TABLE, &id)?;
-    let bearer = match (kind, org, matrix) {
+    let matrix = matrix.map(|text| roles::matrix(TABLE, id, &text)).transpose()?;
+    let kind: TokenKind = kind.parse().or_corrupt(TABLE, id)?;
+    Ok(match (kind, org, matrix) {
         (TokenKind::Personal, None, scopes) => {
             let agent: Option<String> = row.try_get("", "agent_label")?;
-            let agent = agent.map(|text| text.parse()).transpose().or_corrupt(TABLE, &id)?;
+            let agent = agent.map(|text| text.parse()).transpose().or_corrupt(TABLE, id)?;
             Bearer::Person { user, scopes, agent }
         }
         (TokenKind::ApiKey, Some(org), Some(permissions)) => {
@@ -164,26 +255,21 @@ fn credential(row: &QueryResult) -> Result<Credential, StoreError> {
         }
         (TokenKind::ServiceAccount, Some(org), None) => {
             let account: Option<String> = row.try_get("", "service_account_id")?;
-            let account = account.ok_or("a key of no account").or_corrupt(TABLE, &id)?;
+            let account = account.ok_or("a key of no account").or_corrupt(TABLE, id)?;
             let held: Option<String> = row.try_get("", "account_permissions")?;
             // The keys of an account that is gone are gone with it.
-            let held = held.ok_or("a key of an account that is gone").or_corrupt(TABLE, &id)?;
+            let held = held.ok_or("a key of an account that is gone").or_corrupt(TABLE, id)?;
             let permissions = roles::matrix("service_accounts", &account, &held)?;
-            let account = account.parse().or_corrupt(TABLE, &id)?;
+            let account = account.parse().or_corrupt(TABLE, id)?;
             Bearer::ServiceAccount { org, account, permissions }
         }
         (TokenKind::Orchestrator, Some(org), None) => {
             let patterns: Option<String> = row.try_get("", "routing_patterns")?;
-            let patterns = credentials::routing_patterns(&id, patterns.as_deref())?;
+            let patterns = credentials::routing_patterns(id, patterns.as_deref())?;
             Bearer::Orchestrator { org, patterns }
         }
-        _ => return Err("columns that do not go together").or_corrupt(TABLE, &id),
-    };
-    let state = match time(row, "revoked_at")? {
-        Some(at) => CredentialState::Revoked { at },
-        None => CredentialState::Active { expires_at: time(row, "expires_at")? },
-    };
-    Ok(Credential { id: id.parse().or_corrupt(TABLE, &id)?, bearer, state })
+        _ => return Err("columns that do not go together").or_corrupt(TABLE, id),
+    })
 }
 
 fn role(row: &QueryResult) -> Result<Option<RoleGrant>, StoreError> {

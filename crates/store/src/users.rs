@@ -42,6 +42,24 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Gives somebody another address.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it is somebody else's.
+    pub async fn change_email(
+        &mut self,
+        _: &Granted<perm::Setup, OrgId>,
+        user: &UserId,
+        email: &kici_model::text::Email,
+    ) -> Result<(), StoreError> {
+        row::Entity::update_many()
+            .set(row::ActiveModel { email: Set(email.to_string()), ..Default::default() })
+            .filter(row::Column::Id.eq(user.as_str()))
+            .exec(&self.tx)
+            .await?;
+        Ok(())
+    }
+
     /// The person with this address, while an installation is set up.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use kici_domain::access::{self, Caller};
+use kici_domain::access::{self, Caller, Presents};
 use kici_domain::api_keys::NewApiKey;
 use kici_domain::orchestrator_keys::NewOrchestratorKey;
 use kici_domain::roles::NewRole;
@@ -56,8 +56,8 @@ impl TestOrg {
     /// The door stays shut.
     pub async fn enter<P: Permission>(&self, platform: &TestPlatform) -> anyhow::Result<Org<P>> {
         let request_id: RequestId = "test".parse()?;
-        let (token, operation) = (Some(self.token.as_str()), "test");
-        let caller = Caller { token, request_id: &request_id, operation };
+        let presents = Some(Presents::Bearer(&self.token));
+        let caller = Caller { presents, request_id: &request_id, operation: "test" };
         Ok(access::enter::<P>(platform.app(), caller, self.id.as_str()).await?)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Once;
 use anyhow::Context;
 use kici_api::RateLimits;
 use kici_domain::App;
-use kici_platform::{Options, Server};
+use kici_platform::{Issuer, Options, Person, Server};
 use tokio::net::TcpListener;
 
 use crate::Database;
@@ -42,14 +42,30 @@ impl TestPlatform {
         Self::start_at("127.0.0.1:0", options).await
     }
 
+    /// Starts with an identity provider of its own, that of `dev`, which knows `people`.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_with_issuer(options: Options, people: Vec<Person>) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port")?;
+        let issuer = Issuer::new(listener.local_addr()?, people, options.clock.clone())?;
+        let oidc = Some(issuer.config());
+        Self::start_on(listener, Options { oidc, issuer: Some(issuer), ..options }).await
+    }
+
     /// Starts on an address of its own, such as that of one that was stopped.
     ///
     /// # Errors
     /// It does not start.
     pub async fn start_at(address: &str, options: Options) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address).await.context("no port")?;
-        let server = Server::start(listener, options).await?;
+        Self::start_on(listener, options).await
+    }
+
+    async fn start_on(listener: TcpListener, options: Options) -> anyhow::Result<Self> {
+        // The first, since it makes the crypto provider that the server's own client asks for.
         let http = http_client()?;
+        let server = Server::start(listener, options).await?;
         Ok(Self { server, http })
     }
 
@@ -98,7 +114,7 @@ impl TestPlatform {
     }
 }
 
-/// A client that goes to this machine directly.
+/// A client that goes to this machine directly, and follows no redirection.
 ///
 /// # Errors
 /// It can't be made.
@@ -106,5 +122,6 @@ pub fn http_client() -> anyhow::Result<reqwest::Client> {
     // It asks for a crypto provider even where it opens no TLS.
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    reqwest::Client::builder().no_proxy().build().context("no HTTP client")
+    let builder = reqwest::Client::builder().no_proxy();
+    builder.redirect(reqwest::redirect::Policy::none()).build().context("no HTTP client")
 }

@@ -26,7 +26,7 @@ pub(crate) const KEYS: &[Key] = &[
         "server",
         "public_url",
         None,
-        "Where webhook providers reach the server, such as `https://ci.example.org`. Left out, it is the address that the server listens on.",
+        "Where browsers and webhook providers reach the server, such as `https://ci.example.org`. Left out, it is the address that the server listens on.",
     ),
     key(
         "server",
@@ -42,6 +42,32 @@ pub(crate) const KEYS: &[Key] = &[
         help: "`sqlite:///PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/DATABASE`. Required.",
     },
     key("database", "connections", Some("16"), "The most connections to the database."),
+    key(
+        "oidc",
+        "issuer",
+        None,
+        "The identity provider by which people sign in, such as `https://id.example.org/realms/ci`, as its tokens name it. Left out, nobody can sign in.",
+    ),
+    key("oidc", "client_id", None, "The name of this server there. Required with `oidc.issuer`."),
+    Key {
+        section: "oidc",
+        name: "client_secret",
+        default: None,
+        is_secret: true,
+        help: "The secret of this server there, where it has one.",
+    },
+    key(
+        "oidc",
+        "audiences",
+        None,
+        "For whom an access token must have been made (`aud`), or to whom it was given (`azp`): a list, of which one is enough; separated by commas in the environment. Left out, it is `oidc.client_id`.",
+    ),
+    key(
+        "oidc",
+        "introspection",
+        Some("false"),
+        "Whether the provider is asked about access tokens that are no JWT: `true` or `false`. It needs `oidc.client_secret`.",
+    ),
     key(
         "metrics",
         "listen",
@@ -87,7 +113,14 @@ pub(crate) fn find(section: &str, name: &str) -> Result<&'static Key, String> {
 
 /// The key that an environment variable sets; `None` for one that is none of ours.
 pub(crate) fn find_variable(variable: &str) -> Option<Result<&'static Key, String>> {
-    let sections = ["KICI_SERVER_", "KICI_DATABASE_", "KICI_METRICS_", "KICI_LIMITS_", "KICI_LOG_"];
+    let sections = [
+        "KICI_SERVER_",
+        "KICI_DATABASE_",
+        "KICI_OIDC_",
+        "KICI_METRICS_",
+        "KICI_LIMITS_",
+        "KICI_LOG_",
+    ];
     if !sections.iter().any(|section| variable.starts_with(section)) {
         return None;
     }

@@ -49,3 +49,67 @@ fn a_file_that_is_no_toml_or_not_there_is_named() {
     let missing = Config::load(Some(Path::new("/nowhere/kici.toml")), std::iter::empty());
     assert!(missing.unwrap_err().to_string().contains("/nowhere/kici.toml"));
 }
+
+const SIGN_IN: &str = "[database]\nurl = \"postgres://db/kici\"\n[server]\npublic_url = \"https://ci.example.org\"\n[oidc]\nissuer = \"https://id.example.org/realms/ci\"\nclient_id = \"kici-platform\"\n";
+
+#[test]
+fn a_provider_is_read_and_its_secret_is_shown_nowhere() {
+    let config = load(SIGN_IN, &[("KICI_OIDC_CLIENT_SECRET", "hush")]).unwrap();
+    assert!(!format!("{config:?}{}", config.to_toml()).contains("hush"));
+    let oidc = config.oidc.unwrap();
+    assert_eq!(oidc.audiences, ["kici-platform"]);
+    assert!(!oidc.introspection && oidc.client_secret.is_some());
+    let more = format!(
+        "{SIGN_IN}client_secret = \"hush\"\naudiences = [\"a\", \"b\"]\nintrospection = true\n"
+    );
+    let oidc = load(&more, &[]).unwrap().oidc.unwrap();
+    assert_eq!(oidc.audiences, ["a", "b"]);
+    assert!(oidc.introspection);
+    let without = "[database]\nurl = \"postgres://db/kici\"\n";
+    assert!(load(without, &[]).unwrap().oidc.is_none());
+}
+
+#[test]
+fn what_would_let_nobody_in_or_everybody_is_told() {
+    for (from, to, part) in [
+        (
+            "https://id.example.org/realms/ci",
+            "http://id.example.org",
+            "oidc.issuer: `http://id.example.org`: must begin with `https://`",
+        ),
+        (
+            "https://id.example.org/realms/ci",
+            "id.example.org",
+            "oidc.issuer: `id.example.org`: an address",
+        ),
+        (
+            "https://id.example.org/realms/ci",
+            "http://127.0.0.1:8080/dev/oidc",
+            "oidc.issuer: this is the issuer of `dev`",
+        ),
+        (
+            "https://id.example.org/realms/ci",
+            "http://localhost:8080/dev/oidc/",
+            "oidc.issuer: this is the issuer of `dev`",
+        ),
+        ("client_id = \"kici-platform\"", "introspection = true", "oidc.client_id: is missing"),
+        ("client_id = \"kici-platform\"", "introspection = true", "oidc.client_secret: is missing"),
+        (
+            "client_id = \"kici-platform\"",
+            "introspection = \"perhaps\"",
+            "oidc.introspection: `perhaps`",
+        ),
+        ("issuer = \"https://id.example.org/realms/ci\"\n", "", "oidc.issuer: is missing"),
+        ("public_url = \"https://ci.example.org\"\n", "", "server.public_url: is missing"),
+        (
+            "https://ci.example.org",
+            "http://ci.example.org",
+            "server.public_url: `http://ci.example.org`: must begin with `https://`",
+        ),
+    ] {
+        let text = SIGN_IN.replace(from, to);
+        assert_ne!(text, SIGN_IN, "{from}");
+        let error = load(&text, &[]).unwrap_err();
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+}

@@ -20,7 +20,7 @@ pub(super) fn print(
     ephemeral: bool,
 ) -> anyhow::Result<()> {
     let base = format!("http://{address}");
-    let Secrets { org, personal_token, api_key, .. } = secrets;
+    let Secrets { org, personal_token, api_key, issuer, .. } = secrets;
     let kept = if ephemeral { "removed at the end" } else { "kept for the next start" };
     print::text(&format!(
         "\
@@ -28,6 +28,8 @@ KiCI Platform is ready.
 
   address         {base}
   API docs        {base}/docs
+  sign in         {base}/auth/login
+  issuer          {issuer}
   organization    {org}
   personal token  {personal_token}   (owner)
   API key         {api_key}   (read only)
@@ -40,6 +42,10 @@ Post a signed GitHub push, as often as you like:
 See it in the event log:
 
 {}
+
+Sign in with KiCI's own command line, as anybody:
+
+kici login --device --platform-endpoint {base} --oidc-issuer {issuer}
 
 Ctrl-C ends it.
 ",

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
-use kici_domain::access::{self, Caller};
+use kici_domain::access::{self, Caller, Presents};
 use kici_domain::api_keys::NewApiKey;
 use kici_domain::orchestrator_keys::NewOrchestratorKey;
 use kici_domain::{App, Org, api_keys, orchestrator_keys, setup};
@@ -16,6 +16,8 @@ use kici_rbac::{Level, Matrix, Permission, Resource, perm};
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "secrets.json";
+/// The owner's address; whoever signs in with it for the first time is them.
+pub(super) const OWNER: &str = "owner@demo.localhost";
 
 /// What the demo keeps, in a file that only its owner can read.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,16 +31,24 @@ pub(super) struct Secrets {
     pub(super) github_secret: String,
     pub(super) generic_secret: String,
     pub(super) generic_source: String,
+    /// Where the issuer was at the last start; empty in files of before there was one.
+    #[serde(default)]
+    pub(super) issuer: String,
 }
 
-/// The demo's secrets, all of them working.
-pub(super) async fn prepare(app: &App, folder: &Path) -> anyhow::Result<Secrets> {
+/// The demo's secrets, all of them working. Who signed in at another `issuer` before is the same at
+/// this one: it has moved with the port.
+pub(super) async fn prepare(app: &App, folder: &Path, issuer: &str) -> anyhow::Result<Secrets> {
     let path = folder.join(FILE);
     let kept = read(&path)?;
     let mut secrets = match kept.clone() {
         Some(kept) if has_owner(app, &kept).await? => kept,
         _ => first(app).await?,
     };
+    if !secrets.issuer.is_empty() && secrets.issuer != issuer {
+        setup::rename_issuer(app, &secrets.issuer, issuer).await?;
+    }
+    issuer.clone_into(&mut secrets.issuer);
     if !opens::<perm::Ownership>(app, &secrets.personal_token, &secrets.org).await {
         let (org, owner): (OrgId, UserId) = (secrets.org.parse()?, secrets.owner.parse()?);
         secrets.personal_token =
@@ -73,7 +83,7 @@ pub(super) async fn prepare(app: &App, folder: &Path) -> anyhow::Result<Secrets>
 
 /// A fresh organization; the keys that are left empty open nothing and are made next.
 async fn first(app: &App) -> anyhow::Result<Secrets> {
-    let made = setup::create_org(app, &"Demo".parse()?, &"owner@demo.localhost".parse()?).await?;
+    let made = setup::create_org(app, &"Demo".parse()?, &OWNER.parse()?).await?;
     Ok(Secrets {
         org: made.org.to_string(),
         owner: made.owner.to_string(),
@@ -83,6 +93,7 @@ async fn first(app: &App) -> anyhow::Result<Secrets> {
         github_secret: entropy::base62(app.entropy(), 32)?,
         generic_secret: entropy::base62(app.entropy(), 32)?,
         generic_source: entropy::uuid(app.entropy())?,
+        issuer: String::new(),
     })
 }
 
@@ -106,7 +117,8 @@ async fn opens<P: Permission>(app: &App, token: &str, org: &str) -> bool {
 
 async fn knock<P: Permission>(app: &App, token: &str, org: &str) -> anyhow::Result<Org<P>> {
     let request_id: RequestId = "dev".parse()?;
-    let caller = Caller { token: Some(token), request_id: &request_id, operation: "dev" };
+    let presents = Some(Presents::Bearer(token));
+    let caller = Caller { presents, request_id: &request_id, operation: "dev" };
     Ok(access::enter::<P>(app, caller, org).await?)
 }
 

@@ -148,3 +148,62 @@ fn the_read_only_key_may_not_revoke_and_a_revoked_key_is_made_anew() {
     again.stop();
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn the_line_for_the_command_line_names_an_issuer_that_knows_the_owner_after_every_start() {
+    let folder = folder("issuer");
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        // Each start has another port, and so another issuer.
+        let dev = Dev::start(&folder, &[]);
+        let (base, issuer) = (dev.word("address"), dev.word("issuer"));
+        let line = format!("kici login --device --platform-endpoint {base} --oidc-issuer {issuer}");
+        assert!(dev.text.lines().any(|printed| printed == line), "{}", dev.text);
+        let curl = |arguments: &[&str]| {
+            let output = Command::new("curl").arg("-sS").args(arguments).output().unwrap();
+            serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default()
+        };
+        let found = curl(&[&format!("{issuer}/.well-known/openid-configuration")]);
+        assert_eq!(found["issuer"], issuer);
+        let at = |name: &str| found[name].as_str().unwrap().to_owned();
+        let (verifier, challenge) = crate::visitor::pkce();
+        let challenge = format!("code_challenge={challenge}");
+        let begun = curl(&[
+            &at("device_authorization_endpoint"),
+            "-d",
+            "client_id=kici-cli",
+            "-d",
+            &challenge,
+            "-d",
+            "code_challenge_method=S256",
+        ]);
+        let picked = format!("user_code={}", begun["user_code"].as_str().unwrap());
+        curl(&[begun["verification_uri"].as_str().unwrap(), "-d", &picked, "-d", "person=owner"]);
+        let given = curl(&[
+            &at("token_endpoint"),
+            "-d",
+            "client_id=kici-cli",
+            "-d",
+            "grant_type=urn:ietf:params:oauth:grant-type:device_code",
+            "-d",
+            &format!("device_code={}", begun["device_code"].as_str().unwrap()),
+            "-d",
+            &format!("code_verifier={verifier}"),
+        ]);
+        let bearer = format!("Authorization: Bearer {}", given["access_token"].as_str().unwrap());
+        let json = "Content-Type: application/json";
+        let body = "{\"machineName\":\"laptop\"}";
+        let exchange = format!("{base}/api/v1/cli/exchange-token");
+        let made = curl(&["-H", &bearer, "-H", json, "-d", body, &exchange]);
+        assert!(made["token"].as_str().unwrap().starts_with("kici_pat_"), "{made}");
+        let orgs = curl(&["-H", &bearer, &format!("{base}/api/v1/user/orgs")]);
+        assert_eq!(orgs["orgs"][0]["id"], dev.word("organization"));
+        // A page of another site reaches neither.
+        let foreign = ["-H", "Host: evil.example", &format!("{issuer}/authorize")];
+        assert_eq!(curl(&foreign)["code"], "wrong_host");
+        seen.push(issuer);
+        dev.stop();
+    }
+    assert_ne!(seen[0], seen[1]);
+    std::fs::remove_dir_all(folder).unwrap();
+}

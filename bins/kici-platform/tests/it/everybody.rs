@@ -6,6 +6,7 @@ use kici_api::Operation;
 use kici_domain::{members, teams};
 use kici_model::RoutingKey;
 use kici_orchestrator_core::{Source, Verification};
+use kici_platform::{Options, Person};
 use kici_rbac::{Level, Matrix, Resource};
 use kici_testkit::{Database, TestMember, TestOrg, TestPlatform, on_both_databases};
 use reqwest::{Method, RequestBuilder, Response};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::samples::Sample;
 use crate::support::{Post, Scene, json as body, problem};
+use crate::visitor::{Browser, access_token, exchange};
 
 struct Stage {
     scene: Scene,
@@ -22,12 +24,18 @@ struct Stage {
 
 impl Stage {
     async fn new(database: &Database) -> Self {
-        let scene = Scene::new(database).await;
+        // Whose address this is signs in as the owner of the other organisation.
+        let owner = Person::new("elsewhere", "owner@umbrella.example", "Owner");
+        let options = Options::new(database.url());
+        let platform = TestPlatform::start_with_issuer(options, vec![owner]).await.unwrap();
+        let scene = Scene::on(platform).await;
         let (platform, org) = (&scene.platform, &scene.org);
         let elsewhere = TestOrg::create(platform, "Umbrella").await.unwrap();
         let suspended = org.member(platform, everything()).await.unwrap();
         let owner = org.enter(platform).await.unwrap();
         members::suspend(platform.app(), &owner, &suspended.id).await.unwrap();
+        let token = access_token(platform, "elsewhere").await;
+        assert_eq!(exchange(platform, &token).await.status(), 201);
         Self { scene, elsewhere, suspended }
     }
 
@@ -144,6 +152,10 @@ on_both_databases! {
             let nobody = stage.call(&operation, id, None).await;
             assert_eq!(nobody.headers()["www-authenticate"], "Bearer");
             problem(nobody, 401, "unauthenticated").await;
+            if needs == "interactive" || needs == "oidc" {
+                signing_in(&stage, &operation).await;
+                continue;
+            }
             if needs == "user" {
                 stage.succeeds(&operation, &stage.elsewhere.token).await;
                 let key = org.api_key(platform, Matrix::NONE).await.unwrap();
@@ -279,6 +291,24 @@ fn named(operation: &Operation) -> Vec<&'static str> {
         }
     }
     NAMES.into_iter().filter(|name| text.contains(&format!("\"{name}\":{{"))).collect()
+}
+
+/// Who has signed in succeeds, and no token that was made for later.
+async fn signing_in(stage: &Stage, operation: &Operation) {
+    let (platform, org) = (stage.platform(), &stage.scene.org);
+    let key = org.api_key(platform, everything()).await.unwrap();
+    stage.is_refused(operation, &key, "person_required").await;
+    stage.is_refused(operation, &stage.elsewhere.token, "interactive_required").await;
+    stage.succeeds(operation, &access_token(platform, "elsewhere").await).await;
+    let mut browser = Browser::signed_in(platform, "elsewhere").await;
+    let sample = stage.sample(operation, "").await;
+    let request = stage.request(operation, &sample, org.id.as_str(), None);
+    let answer = browser.send(request.header("sec-fetch-site", "same-origin")).await;
+    if operation.required_permission == "oidc" {
+        problem(answer, 403, "interactive_required").await;
+    } else {
+        assert_eq!(answer.status().as_u16(), documented_success(&operation.id));
+    }
 }
 
 /// Anybody succeeds without a token.

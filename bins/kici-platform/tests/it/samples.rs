@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Post, json as body};
+use crate::visitor::Browser;
 
 /// What stands in the path, and the body.
 pub(crate) struct Sample {
@@ -89,6 +90,8 @@ impl Sample {
             | "orgs_get"
             | "permissions_get"
             | "personal_tokens_list"
+            | "sessions_list"
+            | "sign_out"
             | "roles_list"
             | "roles_templates"
             | "service_accounts_list"
@@ -96,7 +99,14 @@ impl Sample {
             | "teams_list"
             | "user_get"
             | "user_orgs" => (vec![], None),
-            "orgs_rename" => (vec![], Some(json!({"displayName": "Acme"}))),
+            "sign_in_exchange" => (vec![], Some(json!({"machineName": "laptop"}))),
+            "sessions_revoke" => {
+                let mut browser = Browser::signed_in(platform, "elsewhere").await;
+                let listed = body(browser.get(platform, "/api/v1/sessions").await).await;
+                let session = listed["sessions"][0]["id"].as_str().unwrap().to_owned();
+                (vec![("session", session)], None)
+            }
+            "orgs_rename" | "orgs_create" => (vec![], Some(json!({"displayName": "Acme"}))),
             "permissions_explain" => (vec![], Some(json!({"resource": "runs", "level": "read"}))),
             "event_log_get" => {
                 let post = Post::new("{}");

@@ -26,7 +26,10 @@ pub(crate) fn app_source() -> Source {
 
 impl Scene {
     pub(crate) async fn new(database: &Database) -> Self {
-        let platform = TestPlatform::start(database).await.unwrap();
+        Self::on(TestPlatform::start(database).await.unwrap()).await
+    }
+
+    pub(crate) async fn on(platform: TestPlatform) -> Self {
         let org = TestOrg::create(&platform, "Acme").await.unwrap();
         let collected = Arc::new(Collect::default());
         let orchestrator =

@@ -4,6 +4,7 @@ use kici_model::{TextError, Timestamp, UserId};
 use kici_rbac::Denied;
 use kici_store::StoreError;
 
+use crate::ports::IdentityError;
 use crate::{Fault, Kind, Trouble};
 
 /// Why somebody was turned away. The order is that of the checks.
@@ -18,12 +19,24 @@ pub enum EnterError {
     /// It is one, but it opens nothing, or nothing any more.
     #[error("This token is unknown, expired or revoked")]
     Unknown,
+    /// The session of the browser is over.
+    #[error("This session is over; sign in again")]
+    SessionOver,
+    /// The provider's token is not good, or the provider can't be asked.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The provider's token is good, but its person has never signed in here.
+    #[error("Nobody has signed in here with this identity yet: do so, and come again")]
+    NeverSignedIn,
     /// It opens something else.
     #[error("{0}")]
     WrongKind(&'static str),
     /// It is no person's.
     #[error("Only a person can do this: use a personal access token (`kici_pat_`)")]
     PersonRequired,
+    /// It was made for later; a person must have signed in just now.
+    #[error("This endpoint requires an interactive login")]
+    InteractiveRequired,
     /// There is no such organisation, or they are not in it: they can't tell which.
     #[error("Organization not found")]
     Hidden,
@@ -56,13 +69,19 @@ impl From<StoreError> for EnterError {
 impl Fault for EnterError {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoToken | Self::Malformed(_) | Self::Unknown | Self::WrongKind(_) => {
-                Kind::Unauthenticated
-            }
+            Self::NoToken
+            | Self::Malformed(_)
+            | Self::Unknown
+            | Self::SessionOver
+            | Self::NeverSignedIn
+            | Self::WrongKind(_) => Kind::Unauthenticated,
+            Self::Identity(error) => error.kind(),
             Self::Hidden | Self::NoMember(_) => Kind::Missing,
-            Self::PersonRequired | Self::Disabled { .. } | Self::Suspended | Self::Denied(_) => {
-                Kind::Denied
-            }
+            Self::PersonRequired
+            | Self::InteractiveRequired
+            | Self::Disabled { .. }
+            | Self::Suspended
+            | Self::Denied(_) => Kind::Denied,
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -71,8 +90,12 @@ impl Fault for EnterError {
         match self {
             Self::NoToken => "unauthenticated",
             Self::Malformed(_) | Self::Unknown => "invalid_token",
+            Self::SessionOver => "session_over",
+            Self::Identity(error) => error.code(),
+            Self::NeverSignedIn => "never_signed_in",
             Self::WrongKind(_) => "wrong_kind_of_token",
             Self::PersonRequired => "person_required",
+            Self::InteractiveRequired => "interactive_required",
             Self::Hidden | Self::NoMember(_) => "not_found",
             Self::Disabled { .. } => "org_disabled",
             Self::Suspended => "member_suspended",

@@ -1,6 +1,6 @@
 //! The door of orchestrators.
 
-use kici_model::credentials::Bearer;
+use kici_model::credentials::{Bearer, Means};
 use kici_model::orgs::OrgState;
 use kici_model::{CredentialId, OrgId, RoutingKey, RoutingPattern, Token, TokenHash, TokenKind};
 use kici_rbac::{Access, Granted, perm};
@@ -51,8 +51,10 @@ pub async fn enter_link(app: &App, token: &str) -> Result<Link, EnterError> {
         return Err(EnterError::WrongKind("Only an orchestrator key (`kici_ok_`) opens the link"));
     }
     let Known { credential, .. } =
-        app.store.known(&token.hash(), None).await?.ok_or(EnterError::Unknown)?;
-    let Bearer::Orchestrator { org, patterns } = credential.bearer else {
+        app.store.known(&token.hash().into(), None).await?.ok_or(EnterError::Unknown)?;
+    let (Bearer::Orchestrator { org, patterns }, Means::Token(key)) =
+        (credential.bearer, credential.means)
+    else {
         return Err(EnterError::Unknown);
     };
     if !credential.state.is_usable(app.clock.now()) {
@@ -63,8 +65,8 @@ pub async fn enter_link(app: &App, token: &str) -> Result<Link, EnterError> {
     match found.state {
         OrgState::Disabled { at } => Err(EnterError::Disabled { at }),
         OrgState::Active => {
-            app.notes.used(&credential.id, app.clock.now());
-            Ok(Link { grant, key: credential.id, patterns, hash: token.hash() })
+            app.notes.used(&key, app.clock.now());
+            Ok(Link { grant, key, patterns, hash: token.hash() })
         }
     }
 }
@@ -75,7 +77,7 @@ pub async fn enter_link(app: &App, token: &str) -> Result<Link, EnterError> {
 /// # Errors
 /// The database fails, which says nothing about the key.
 pub async fn is_still_valid(app: &App, link: &Link) -> Result<bool, Trouble> {
-    let known = app.store.known(&link.hash, Some(link.org())).await?;
+    let known = app.store.known(&link.hash.clone().into(), Some(link.org())).await?;
     let now = app.clock.now();
     Ok(known.is_some_and(|known| {
         known.credential.state.is_usable(now)

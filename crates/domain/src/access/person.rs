@@ -1,11 +1,12 @@
 //! The door of people, for what belongs to a person and to no organisation.
 
+use std::ops::Deref;
+
 use kici_model::audit::{Action, Actor, AuditEntry};
-use kici_model::credentials::{Bearer, CredentialState};
+use kici_model::credentials::{Bearer, Credential, CredentialState, Means, Presented};
 use kici_model::text::{AgentLabel, RequestId};
-use kici_model::{CredentialId, Timestamp, UserId};
+use kici_model::{OrgId, Timestamp, UserId};
 use kici_rbac::{Access, Granted, Matrix, perm};
-use kici_store::authn::Known;
 
 use super::{Caller, EnterError, authenticate, entry};
 use crate::{App, Trouble};
@@ -15,7 +16,7 @@ use crate::{App, Trouble};
 pub struct Me {
     grant: Granted<perm::Person, UserId>,
     actor: Actor,
-    credential: CredentialId,
+    means: Means,
     with: Bounds,
     request_id: RequestId,
 }
@@ -47,14 +48,19 @@ impl Me {
         &self.actor
     }
 
-    /// The token that they came with.
-    pub fn credential(&self) -> &CredentialId {
-        &self.credential
+    /// By what they were recognised.
+    pub fn means(&self) -> &Means {
+        &self.means
     }
 
     /// What bounds the token that they came with.
     pub fn bounds(&self) -> &Bounds {
         &self.with
+    }
+
+    /// Whether their token does less than they could: such a one has no say over the others.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.with.scopes.is_some() || self.with.agent.is_some()
     }
 
     /// The entry that tells that they did `action` to `target`.
@@ -66,6 +72,17 @@ impl Me {
     ) -> Result<AuditEntry, Trouble> {
         entry(app, None, &self.actor, &self.request_id, action, target)
     }
+
+    /// The same, in an organisation.
+    pub(crate) fn audit_in(
+        &self,
+        app: &App,
+        org: &OrgId,
+        action: Action,
+        target: impl ToString,
+    ) -> Result<AuditEntry, Trouble> {
+        entry(app, Some(org.clone()), &self.actor, &self.request_id, action, target)
+    }
 }
 
 /// Lets a person in, outside of any organisation.
@@ -73,17 +90,59 @@ impl Me {
 /// # Errors
 /// They have no working token, or it is no person's.
 pub async fn enter_person(app: &App, caller: Caller<'_>) -> Result<Me, EnterError> {
-    let (Known { credential, .. }, _) = authenticate(app, caller, None).await?;
+    let (known, _) = authenticate(app, caller, None).await?;
+    me(known.credential, caller.request_id)
+}
+
+/// Lets in a person who has just been let in by the provider.
+pub(super) async fn enter_known(
+    app: &App,
+    presented: &Presented,
+    request_id: &RequestId,
+) -> Result<Me, EnterError> {
+    let known = app.store.known(presented, None).await?.ok_or(EnterError::NeverSignedIn)?;
+    me(known.credential, request_id)
+}
+
+fn me(credential: Credential, request_id: &RequestId) -> Result<Me, EnterError> {
     let Bearer::Person { user, scopes, agent } = credential.bearer else {
         return Err(EnterError::PersonRequired);
     };
     let CredentialState::Active { expires_at } = credential.state else {
         return Err(EnterError::Unknown);
     };
+    let means = credential.means;
+    // Who has signed in acts for themselves: what they make outlives the sign-in.
+    let expires_at = expires_at.filter(|_| !means.is_interactive());
     let grant = person(user.clone()).require::<perm::Person>()?;
-    let actor = Actor::User { id: user, credential: credential.id.clone() };
+    let actor = Actor::User { id: user, means: means.clone() };
     let with = Bounds { scopes, expires_at, agent };
-    Ok(Me { grant, actor, credential: credential.id, with, request_id: caller.request_id.clone() })
+    Ok(Me { grant, actor, means, with, request_id: request_id.clone() })
+}
+
+/// A person who has signed in themselves, with a browser or at the identity provider: no token that
+/// was made for later.
+#[derive(Debug)]
+pub struct Interactive(Me);
+
+impl Deref for Interactive {
+    type Target = Me;
+    fn deref(&self) -> &Me {
+        &self.0
+    }
+}
+
+/// Lets in a person who has signed in.
+///
+/// # Errors
+/// Nobody has, or they came with a token that was made for later.
+pub async fn enter_interactive(app: &App, caller: Caller<'_>) -> Result<Interactive, EnterError> {
+    let me = enter_person(app, caller).await?;
+    if me.means.is_interactive() {
+        Ok(Interactive(me))
+    } else {
+        Err(EnterError::InteractiveRequired)
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door of people")]

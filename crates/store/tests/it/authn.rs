@@ -18,7 +18,7 @@ on_both_databases! {
         let team = world.team("Release", &[&user], &[&deployer, &reader]).await;
         world.team("Others", &[], &[&deployer]).await;
 
-        let known = world.store.known(&token.hash(), Some(&world.org)).await.unwrap().unwrap();
+        let known = world.store.known(&token.hash().into(), Some(&world.org)).await.unwrap().unwrap();
         assert_eq!(known.credential.bearer, Bearer::Person { user, scopes: None, agent: None });
         let membership = known.org.unwrap().membership.unwrap();
         assert_eq!(membership.suspended_at, None);
@@ -36,7 +36,7 @@ on_both_databases! {
         let world = World::new(&database).await;
         let (_, stranger) = world.person().await;
         let (zero, zero_token) = world.member().await;
-        let known = async |token: &Token, org: Option<&OrgId>| world.store.known(&token.hash(), org).await.unwrap();
+        let known = async |token: &Token, org: Option<&OrgId>| world.store.known(&token.hash().into(), org).await.unwrap();
         let org = known(&stranger, Some(&world.org)).await.unwrap().org.unwrap();
         assert_eq!(org.membership, None);
         assert_eq!(known(&stranger, None).await.unwrap().org, None);
@@ -60,7 +60,7 @@ on_both_databases! {
         other.assign(&user, &everything).await;
         other.team("All", &[&user], &[&everything]).await;
         let roles = async |org: &OrgId| {
-            let known = world.store.known(&token.hash(), Some(org)).await.unwrap().unwrap();
+            let known = world.store.known(&token.hash().into(), Some(org)).await.unwrap().unwrap();
             known.org.unwrap().membership.unwrap().roles.len()
         };
         assert_eq!((roles(&world.org).await, roles(&other.org).await), (0, 2));
@@ -75,7 +75,7 @@ on_both_databases! {
             let mut tx = world.store.write().await.unwrap();
             assert!(tx.suspend_member(&grant, &user, wanted).await.unwrap());
             world.commit(tx).await;
-            let known = world.store.known(&token.hash(), Some(&world.org)).await.unwrap().unwrap();
+            let known = world.store.known(&token.hash().into(), Some(&world.org)).await.unwrap().unwrap();
             assert_eq!(known.org.unwrap().membership.unwrap().suspended_at, wanted);
         }
     }

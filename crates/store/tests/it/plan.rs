@@ -1,9 +1,9 @@
-//! The authorization read stays cheap as organisations grow: with ten thousand members PostgreSQL
+//! The authorization reads stay cheap as organisations grow: with ten thousand members PostgreSQL
 //! reads no table of tenancy from end to end.
 
-use kici_store::authn::AUTHORIZATION;
+use kici_store::authn::{BY_IDENTITY, BY_SESSION, BY_TOKEN};
 use kici_testkit::{Database, postgres};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 
 /// Ten thousand members in a hundred organisations: one of five thousand, the others small.
 const FILL: &str = "
@@ -35,6 +35,10 @@ INSERT INTO service_accounts (id, org_id, name, name_key, permissions, created_b
 INSERT INTO credentials (id, kind, hash, shown, name, user_id, created_at)
   SELECT 'key_' || n, 'pat', 'hash' || n, 'x', 'x', 'usr_' || n, now()
   FROM generate_series(1, 10000) n;
+INSERT INTO sessions (id, hash, user_id, created_at, seen_at, expires_at)
+  SELECT 'ses_' || n, 'hash' || n, 'usr_' || n, now(), now(), now() FROM generate_series(1, 10000) n;
+INSERT INTO identities (issuer, subject, user_id, email_verified, created_at, last_seen_at)
+  SELECT 'issuer', 'hash' || n, 'usr_' || n, true, now(), now() FROM generate_series(1, 10000) n;
 ";
 
 #[tokio::test]
@@ -49,28 +53,41 @@ async fn no_table_of_tenancy_is_read_from_end_to_end() {
     let db = sea_orm::Database::connect(options).await.unwrap();
     db.execute_unprepared(FILL).await.unwrap();
     db.execute_unprepared("VACUUM ANALYZE").await.unwrap();
+    for sql in [BY_TOKEN, BY_SESSION, BY_IDENTITY] {
+        check(&db, sql).await;
+    }
+}
+
+async fn check(db: &DatabaseConnection, sql: &str) {
+    let takes_issuer = sql.contains("$3");
     for (hash, org) in
         [("hash7", "org_0"), ("hash9000", "org_9"), ("hash7", "org_nothere"), ("none", "org_0")]
     {
-        let explain = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            format!("EXPLAIN {AUTHORIZATION}"),
-            [hash.into(), org.into()],
-        );
-        let rows = db.query_all_raw(explain).await.unwrap();
-        let plan: Vec<String> =
-            rows.iter().map(|row| row.try_get("", "QUERY PLAN").unwrap()).collect();
-        let plan = plan.join("\n");
+        let mut values: Vec<Value> = vec![hash.into(), org.into()];
+        values.extend(takes_issuer.then(|| "issuer".into()));
+        let explain = format!("EXPLAIN {sql}");
+        let explain = Statement::from_sql_and_values(DbBackend::Postgres, explain, values);
+        let plan = plan(db, explain).await;
         assert!(!plan.contains("Seq Scan"), "{hash} in {org}:\n{plan}");
         assert!(plan.contains("Index"), "{plan}");
     }
     // The generic plan, which PostgreSQL may take from the sixth execution on.
     db.execute_unprepared("SET plan_cache_mode = force_generic_plan").await.unwrap();
-    let prepare = format!("PREPARE authorization_read (text, text) AS {AUTHORIZATION}");
-    db.execute_unprepared(&prepare).await.unwrap();
-    let explain = "EXPLAIN EXECUTE authorization_read ('hash7', 'org_0')";
-    let rows =
-        db.query_all_raw(Statement::from_string(DbBackend::Postgres, explain)).await.unwrap();
-    let plan: Vec<String> = rows.iter().map(|row| row.try_get("", "QUERY PLAN").unwrap()).collect();
-    assert!(!plan.join("\n").contains("Seq Scan"), "{}", plan.join("\n"));
+    let (types, values) = match takes_issuer {
+        true => ("(text, text, text)", "('hash7', 'org_0', 'issuer')"),
+        false => ("(text, text)", "('hash7', 'org_0')"),
+    };
+    db.execute_unprepared(&format!("PREPARE read {types} AS {sql}")).await.unwrap();
+    let explain = format!("EXPLAIN EXECUTE read {values}");
+    let plan = plan(db, Statement::from_string(DbBackend::Postgres, explain)).await;
+    assert!(!plan.contains("Seq Scan"), "{plan}");
+    db.execute_unprepared("DEALLOCATE read").await.unwrap();
+    db.execute_unprepared("RESET plan_cache_mode").await.unwrap();
+}
+
+async fn plan(db: &DatabaseConnection, explain: Statement) -> String {
+    let rows = db.query_all_raw(explain).await.unwrap();
+    let lines: Vec<String> =
+        rows.iter().map(|row| row.try_get("", "QUERY PLAN").unwrap()).collect();
+    lines.join("\n")
 }

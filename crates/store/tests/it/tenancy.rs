@@ -51,7 +51,7 @@ on_both_databases! {
         let mut tx = world.store.write().await.unwrap();
         tx.add_member(&grant, NewMember { user: &user, joined_at: now() }).await.unwrap();
         drop(tx);
-        let known = world.store.known(&token.hash(), Some(&world.org)).await.unwrap().unwrap();
+        let known = world.store.known(&token.hash().into(), Some(&world.org)).await.unwrap().unwrap();
         assert_eq!(known.org.unwrap().membership, None);
     }
 }

@@ -1,0 +1,125 @@
+//! Sessions of browsers: begun by signing in, listed and ended by their person alone.
+
+use kici_model::SessionId;
+use kici_model::audit::Action;
+use kici_model::credentials::Means;
+use kici_model::sessions::{IDLE, LONGEST, Session, SessionToken};
+use kici_store::StoreError;
+
+use crate::access::{Me, Presents};
+use crate::{App, Caller, EnterError, Fault, Kind, Trouble, access};
+
+/// How much is kept of what a browser says that it is, in characters.
+const USER_AGENT: usize = 200;
+
+/// Why something could not be done with a session.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionsError {
+    /// The person has no such session.
+    #[error("You have no session with this id, or it is over already")]
+    Missing,
+    /// A token with bounds has no say over sessions.
+    #[error("A token with scopes, or of an agent, can't end sessions")]
+    Limited,
+    /// The server did not do its part.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl From<StoreError> for SessionsError {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl Fault for SessionsError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Missing => Kind::Missing,
+            Self::Limited => Kind::Denied,
+            Self::Trouble(trouble) => trouble.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "not_found",
+            Self::Limited => "escalation",
+            Self::Trouble(trouble) => trouble.code(),
+        }
+    }
+}
+
+/// The person's sessions, newest first, and which of them they are using.
+///
+/// # Errors
+/// The database fails.
+pub async fn list(app: &App, me: &Me) -> Result<Vec<(Session, bool)>, SessionsError> {
+    let now = app.clock.now();
+    let sessions = app.store.sessions(me.grant(), now - IDLE, now).await?;
+    let is_own = |session: &Session| *me.means() == Means::Session(session.id.clone());
+    Ok(sessions
+        .into_iter()
+        .map(|session| {
+            let is_own = is_own(&session);
+            (session, is_own)
+        })
+        .collect())
+}
+
+/// Ends a session of the person, be it the one that they use.
+///
+/// # Errors
+/// They have no such session, or the server did not do its part.
+pub async fn revoke(app: &App, me: &Me, id: &SessionId) -> Result<(), SessionsError> {
+    if me.is_limited() {
+        return Err(SessionsError::Limited);
+    }
+    let entry = me.audit(app, Action::SessionRevoked, id)?;
+    let mut tx = app.store.write().await?;
+    if !tx.revoke_session(me.grant(), id, app.clock.now()).await? {
+        return Err(SessionsError::Missing);
+    }
+    Ok(tx.commit(entry).await?)
+}
+
+/// Begins a session of somebody who has just signed in.
+pub(crate) async fn begin(
+    app: &App,
+    me: &Me,
+    user_agent: Option<&str>,
+) -> Result<SessionToken, Trouble> {
+    let now = app.clock.now();
+    let token = SessionToken::new(&*app.entropy)?;
+    let session = Session {
+        id: SessionId::new(&*app.clock, &*app.entropy)?,
+        created_at: now,
+        seen_at: now,
+        expires_at: now + LONGEST,
+        user_agent: user_agent.map(|text| crate::shorten(text, USER_AGENT)),
+    };
+    let entry = me.audit(app, Action::SessionCreated, &session.id)?;
+    let mut tx = app.store.write().await?;
+    tx.create_session(me.grant(), &session, &token).await?;
+    tx.commit(entry).await?;
+    Ok(token)
+}
+
+/// Ends the session that a browser presents; one that is over already, or none at all, is fine.
+///
+/// # Errors
+/// The server did not do its part.
+pub async fn end(app: &App, caller: Caller<'_>) -> Result<(), EnterError> {
+    if !matches!(caller.presents, Some(Presents::Cookie(_))) {
+        return Ok(());
+    }
+    let me = match access::enter_person(app, caller).await {
+        Err(EnterError::SessionOver) => return Ok(()),
+        entered => entered?,
+    };
+    let Means::Session(id) = me.means() else { return Ok(()) };
+    match revoke(app, &me, id).await {
+        Err(SessionsError::Trouble(trouble)) => Err(trouble.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,135 @@
+//! Asking the provider: a bounded answer, in a bounded time, from where it was asked for.
+
+use std::error::Error;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use kici_domain::ports::IdentityError;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Response, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use url::Url;
+
+/// How long an answer may take, the connection included.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The largest answer, in bytes.
+const LARGEST: usize = 1024 * 1024;
+/// How many questions may be under way: anybody's token can be the reason for one.
+const AT_ONCE: usize = 32;
+
+/// What went wrong, for the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    #[error("`{0}` can't be asked")]
+    Failed(Url, #[source] Box<dyn Error + Send + Sync>),
+    #[error("`{0}` answered {1}")]
+    Status(Url, StatusCode),
+    #[error("`{0}` answered with more than {LARGEST} bytes")]
+    TooLarge(Url),
+    /// What is wrong with it is not told: the words for that quote what they found.
+    #[error("`{0}` answered with something else than was asked for")]
+    Unreadable(Url),
+    #[error("too many questions to the identity provider are under way")]
+    Busy,
+    #[error("the provider calls itself `{found}`, the configuration `{wanted}`")]
+    OtherIssuer { found: String, wanted: String },
+    #[error("the provider names no {0}, or one that may not be asked")]
+    NoEndpoint(&'static str),
+}
+
+impl From<HttpError> for IdentityError {
+    fn from(error: HttpError) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}
+
+/// A client for one provider.
+#[derive(Debug)]
+pub(crate) struct Http {
+    client: reqwest::Client,
+    room: Semaphore,
+}
+
+impl Http {
+    /// A redirection is not followed: it would take a secret, or a question, elsewhere.
+    pub(crate) fn new(issuer: &Url) -> Result<Self, reqwest::Error> {
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(PATIENCE)
+            .user_agent(concat!("kici-platform/", env!("CARGO_PKG_VERSION")));
+        let builder =
+            if crate::is_loopback(issuer) { builder.no_proxy() } else { builder.https_only(true) };
+        Ok(Self { client: builder.build()?, room: Semaphore::new(AT_ONCE) })
+    }
+
+    /// A document.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        bearer: Option<&str>,
+    ) -> Result<T, HttpError> {
+        let mut request = self.client.get(url.clone()).header(ACCEPT, "application/json");
+        if let Some(mut value) =
+            bearer.and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok())
+        {
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        match self.send(url, request).await? {
+            (StatusCode::OK, bytes) => json(url, &bytes),
+            (status, _) => Err(HttpError::Status(url.clone(), status)),
+        }
+    }
+
+    /// The answer to a form, with its status.
+    pub(crate) async fn post(
+        &self,
+        url: &Url,
+        form: String,
+        basic: Option<HeaderValue>,
+    ) -> Result<(StatusCode, Vec<u8>), HttpError> {
+        let mut request = self
+            .client
+            .post(url.clone())
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form);
+        if let Some(basic) = basic {
+            request = request.header(AUTHORIZATION, basic);
+        }
+        self.send(url, request).await
+    }
+
+    async fn send(
+        &self,
+        url: &Url,
+        request: reqwest::RequestBuilder,
+    ) -> Result<(StatusCode, Vec<u8>), HttpError> {
+        let _room = self.room.try_acquire().map_err(|_| HttpError::Busy)?;
+        let failed =
+            |error: reqwest::Error| HttpError::Failed(url.clone(), Box::new(error.without_url()));
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        Ok((status, whole(url, response).await?))
+    }
+}
+
+async fn whole(url: &Url, response: Response) -> Result<Vec<u8>, HttpError> {
+    let mut bytes = Vec::new();
+    let mut pieces = response.bytes_stream();
+    while let Some(piece) = pieces.next().await {
+        let failed =
+            |error: reqwest::Error| HttpError::Failed(url.clone(), Box::new(error.without_url()));
+        let piece = piece.map_err(failed)?;
+        if bytes.len() + piece.len() > LARGEST {
+            return Err(HttpError::TooLarge(url.clone()));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn json<T: DeserializeOwned>(url: &Url, bytes: &[u8]) -> Result<T, HttpError> {
+    serde_json::from_slice(bytes).map_err(|_| HttpError::Unreadable(url.clone()))
+}

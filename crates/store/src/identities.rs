@@ -1,0 +1,124 @@
+//! Who people are at the identity provider.
+
+use kici_model::identities::{Identity, IdentityKey};
+use kici_model::text::Email;
+use kici_model::{OrgId, Timestamp, UserId};
+use kici_rbac::{Granted, perm};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+
+use crate::error::OrCorrupt;
+use crate::{RecordTx, StoreError, WriteTx};
+
+pub(crate) const TABLE: &str = "identities";
+
+impl WriteTx {
+    /// The identity that somebody has already.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn identity_of(
+        &mut self,
+        _: &Granted<perm::Setup, OrgId>,
+        user: &UserId,
+    ) -> Result<Option<IdentityKey>, StoreError> {
+        let found =
+            row::Entity::find().filter(row::Column::UserId.eq(user.as_str())).one(&self.tx).await?;
+        let key = |row: row::Model| {
+            let subject = row.subject.parse().or_corrupt(TABLE, &row.user_id)?;
+            Ok(IdentityKey { issuer: row.issuer.into(), subject })
+        };
+        found.map(key).transpose()
+    }
+
+    /// Says who somebody is at the provider.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the identity is somebody's already, or they have another.
+    pub async fn create_identity(
+        &mut self,
+        _: &Granted<perm::Setup, OrgId>,
+        user: &UserId,
+        identity: &Identity,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = row::ActiveModel {
+            issuer: Set(identity.key.issuer.to_string()),
+            subject: Set(identity.key.subject.to_string()),
+            user_id: Set(user.to_string()),
+            email: Set(identity.email.as_ref().map(Email::to_string)),
+            email_verified: Set(identity.verified_email().is_some()),
+            created_at: Set(at.to_utc()),
+            last_seen_at: Set(at.to_utc()),
+        };
+        row.insert(&self.tx).await?;
+        Ok(())
+    }
+
+    /// Says that the provider has another address: all of its people are still the same. Gives how
+    /// many there are.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn rename_issuer(
+        &mut self,
+        _: &Granted<perm::Setup, OrgId>,
+        old: &str,
+        new: &str,
+    ) -> Result<u64, StoreError> {
+        let done = row::Entity::update_many()
+            .set(row::ActiveModel { issuer: Set(new.to_owned()), ..Default::default() })
+            .filter(row::Column::Issuer.eq(old))
+            .exec(&self.tx)
+            .await?;
+        Ok(done.rows_affected)
+    }
+}
+
+impl RecordTx {
+    /// Records that somebody has signed in, and what the provider said of their address.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn identity_seen(
+        &mut self,
+        identity: &Identity,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let IdentityKey { issuer, subject } = &identity.key;
+        row::Entity::update_many()
+            .set(row::ActiveModel {
+                email: Set(identity.email.as_ref().map(Email::to_string)),
+                email_verified: Set(identity.verified_email().is_some()),
+                last_seen_at: Set(at.to_utc()),
+                ..Default::default()
+            })
+            .filter(row::Column::Issuer.eq(&**issuer))
+            .filter(row::Column::Subject.eq(subject.as_str()))
+            .exec(&self.tx)
+            .await?;
+        Ok(())
+    }
+}
+
+mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "identities")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub issuer: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub subject: String,
+        pub user_id: String,
+        pub email: Option<String>,
+        pub email_verified: bool,
+        pub created_at: DateTimeUtc,
+        pub last_seen_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
