@@ -17,6 +17,7 @@ mod dev;
 mod finding;
 mod generate;
 mod lint;
+mod oidc_provider;
 mod postgres;
 mod run;
 mod test;

@@ -30,6 +30,7 @@ mod personal_tokens;
 mod provider;
 mod rate_limits;
 mod raw;
+mod real_provider;
 mod relay;
 mod restart;
 mod roles;
