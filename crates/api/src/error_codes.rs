@@ -52,6 +52,8 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         "A header that the provider of the webhook always sends is missing or wrong.",
     ),
     ("invalid_token", 401, "The token is mistyped, unknown, expired or revoked."),
+    ("invite_expired", 410, "The invitation was not answered in time."),
+    ("invite_void", 409, "Whoever made the invitation can't give its roles any more."),
     ("last_owner", 409, "An organization keeps at least one owner who is not suspended."),
     ("malformed_json", 400, "The body is not JSON; the message says where."),
     (

@@ -14,6 +14,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
+use crate::me::Interactive;
 use crate::members::MOST_ROLES;
 use crate::org::Org;
 use crate::problem::ApiError;
@@ -143,6 +144,93 @@ impl Invites {
     ) -> Result<Ended, ApiError> {
         invites::revoke(&app, &org, &invite.0.0).await?;
         Ok(Ended::Ended)
+    }
+}
+
+/// An invitation, for the person who is invited.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct PendingInvite {
+    /// Its id.
+    id: String,
+    /// The organization.
+    org_id: String,
+    /// What it is called.
+    org_name: String,
+    /// Your address that was invited.
+    email: String,
+    /// When.
+    created_at: String,
+    /// From this time on it can't be accepted.
+    expires_at: String,
+}
+
+/// Your open invitations.
+#[derive(Debug, Object)]
+pub(crate) struct PendingInviteList {
+    /// Oldest first; those that have expired too.
+    invites: Vec<PendingInvite>,
+}
+
+/// You are a member.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct InviteAccepted {
+    /// Of this organization.
+    org_id: String,
+}
+
+pub(crate) struct PendingInvites;
+
+#[OpenApi(tag = "Tag::Invites")]
+impl PendingInvites {
+    /// Your open invitations: those to the address that your identity provider has verified.
+    #[oai(path = "/invites/pending", method = "get", operation_id = "invites_pending")]
+    async fn pending(
+        &self,
+        me: Interactive,
+        app: Data<&Arc<App>>,
+    ) -> Result<Json<PendingInviteList>, ApiError> {
+        let invites = invites::pending(&app, &me).await?;
+        Ok(Json(PendingInviteList { invites: invites.into_iter().map(Into::into).collect() }))
+    }
+
+    /// Accept an invitation. Whoever made it must be able to give its roles still.
+    #[oai(path = "/invites/:invite/accept", method = "post", operation_id = "invites_accept")]
+    async fn accept(
+        &self,
+        me: Interactive,
+        invite: Path<Txt<InviteId>>,
+        app: Data<&Arc<App>>,
+    ) -> Result<Json<InviteAccepted>, ApiError> {
+        let accepted = invites::accept(&app, &me, &invite.0.0).await?;
+        Ok(Json(InviteAccepted { org_id: accepted.org.to_string() }))
+    }
+
+    /// Decline an invitation.
+    #[oai(path = "/invites/:invite/decline", method = "post", operation_id = "invites_decline")]
+    async fn decline(
+        &self,
+        me: Interactive,
+        invite: Path<Txt<InviteId>>,
+        app: Data<&Arc<App>>,
+    ) -> Result<Ended, ApiError> {
+        invites::decline(&app, &me, &invite.0.0).await?;
+        Ok(Ended::Ended)
+    }
+}
+
+impl From<model::PendingInvite> for PendingInvite {
+    fn from(pending: model::PendingInvite) -> Self {
+        let model::PendingInvite { invite, org_name } = pending;
+        Self {
+            id: invite.id.to_string(),
+            org_id: invite.org.to_string(),
+            org_name: org_name.to_string(),
+            email: invite.email.to_string(),
+            created_at: invite.created_at.to_string(),
+            expires_at: invite.expires_at.to_string(),
+        }
     }
 }
 

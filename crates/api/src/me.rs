@@ -77,7 +77,9 @@ impl<'a> ApiExtractor<'a> for Interactive {
     ) -> Result<Self> {
         let knock = credentials::Knock::of(request)?;
         let entered = access::enter_interactive(knock.app, knock.caller()).await;
-        Ok(Self(entered.map_err(crate::problem::ApiError::from)?))
+        let me = entered.map_err(crate::problem::ApiError::from)?;
+        idempotency::claim(request, me.actor()).await?;
+        Ok(Self(me))
     }
 }
 

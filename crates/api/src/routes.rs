@@ -18,7 +18,7 @@ use crate::api_keys::ApiKeys;
 use crate::audit::Audit;
 use crate::event_log::EventLog;
 use crate::health::Health;
-use crate::invites::Invites;
+use crate::invites::{Invites, PendingInvites};
 use crate::members::Members;
 use crate::orchestrator_keys::OrchestratorKeys;
 use crate::orchestrators::Orchestrators;
@@ -154,7 +154,7 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The operations under `/api/v1`.
 pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
     // In two halves: poem-openapi takes sixteen at once.
-    let people = (Users, Cli, Sessions, PersonalTokens);
+    let people = (Users, PendingInvites, Cli, Sessions, PersonalTokens);
     let organizations = (
         NewOrgs,
         Orgs,

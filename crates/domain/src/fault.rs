@@ -14,6 +14,8 @@ pub enum Kind {
     Denied,
     /// It is not there, or not theirs to know of.
     Missing,
+    /// It was there, and is gone for good.
+    Gone,
     /// The present state does not allow it.
     Conflict,
     /// It was meant for a state that is past.

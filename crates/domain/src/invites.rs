@@ -1,6 +1,8 @@
 //! Invitations: nobody gives by one what they do not have, neither when it is made nor when it is
 //! accepted, and only the verified owner of the address accepts it.
 
+mod answer;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use kici_rbac::simulate::{Assignments, Person};
 use kici_rbac::{Effective, perm};
 use kici_store::StoreError;
 use serde_json::json;
+
+pub use answer::{accept, decline, pending};
 
 use crate::ports::Mail;
 use crate::{App, EnterError, Fault, Kind, Org, Trouble};
@@ -37,6 +41,12 @@ pub enum InvitesError {
     /// Too many are open.
     #[error("{MOST} invitations are open, and no more can be; revoke some")]
     TooMany,
+    /// Nobody has answered it in time.
+    #[error("This invitation has expired; ask for a new one")]
+    Expired,
+    /// Its maker could not give any more what it gives.
+    #[error("Whoever invited you can't give its roles any more; ask for a new invitation")]
+    Void,
     /// There is no such role.
     #[error("This organization has no role `{0}`")]
     NoRole(RoleId),
@@ -65,6 +75,8 @@ impl Fault for InvitesError {
         match self {
             Self::Missing => Kind::Missing,
             Self::AlreadyInvited(_) | Self::AlreadyMember(_) | Self::TooMany => Kind::Conflict,
+            Self::Expired => Kind::Gone,
+            Self::Void => Kind::Conflict,
             Self::NoRole(_) => Kind::Invalid,
             Self::Escalation(_) | Self::NoPerson => Kind::Denied,
             Self::Enter(error) => error.kind(),
@@ -78,6 +90,8 @@ impl Fault for InvitesError {
             Self::AlreadyInvited(_) => "already_invited",
             Self::AlreadyMember(_) => "already",
             Self::TooMany => "too_many_invites",
+            Self::Expired => "invite_expired",
+            Self::Void => "invite_void",
             Self::NoRole(_) => "not_there",
             Self::Escalation(_) => "escalation",
             Self::NoPerson => "person_required",

@@ -9,6 +9,8 @@ use crate::{Level, Matrix, Resource};
 pub enum SystemTask {
     /// Takes received webhooks to the orchestrators and keeps the log of it.
     RelayWebhooks,
+    /// Somebody who has accepted an invitation becomes a member, within what its maker can give.
+    AcceptInvites,
     /// An organization is made with its first owner: by whoever runs the program, or by somebody who
     /// has signed in.
     Setup,
@@ -16,13 +18,14 @@ pub enum SystemTask {
 
 impl SystemTask {
     /// All tasks.
-    pub const ALL: [Self; 2] = [Self::RelayWebhooks, Self::Setup];
+    pub const ALL: [Self; 3] = [Self::RelayWebhooks, Self::AcceptInvites, Self::Setup];
 
     /// The name in logs and in the audit trail.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RelayWebhooks => "relay-webhooks",
+            Self::AcceptInvites => "accept-invites",
             Self::Setup => "setup",
         }
     }
@@ -33,7 +36,7 @@ impl SystemTask {
         match self {
             Self::RelayWebhooks => Matrix::only(Resource::WebhookSources, Level::Read)
                 .with(Resource::EventLog, Level::Write),
-            Self::Setup => Matrix::only(Resource::Members, Level::Admin),
+            Self::AcceptInvites | Self::Setup => Matrix::only(Resource::Members, Level::Admin),
         }
     }
 }

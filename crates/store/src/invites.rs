@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use kici_model::invites::{Invite, Settled};
+use kici_model::invites::{Invite, PendingInvite, Settled};
 use kici_model::text::Email;
-use kici_model::{InviteId, OrgId, RoleId, Timestamp};
+use kici_model::{InviteId, OrgId, RoleId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, Statement,
 };
 
 use crate::error::OrCorrupt;
@@ -37,7 +37,105 @@ impl Store {
     }
 }
 
+/// Those to the address that the provider has verified for a person.
+const PENDING: &str = "\
+SELECT i.id, i.org_id, i.email, i.role_ids, i.invited_by, i.created_at, i.expires_at, o.name
+FROM identities n
+JOIN invites i ON i.email = n.email AND i.settled_as IS NULL
+JOIN orgs o ON o.id = i.org_id
+WHERE n.user_id = $1 AND n.email_verified
+ORDER BY i.created_at, i.id
+LIMIT 200";
+
+async fn pending(
+    db: &impl ConnectionTrait,
+    user: &UserId,
+) -> Result<Vec<PendingInvite>, StoreError> {
+    let values = [user.as_str().into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), PENDING, values);
+    let mut found = Vec::new();
+    for row in db.query_all_raw(statement).await? {
+        let name: String = row.try_get("", "name")?;
+        let org_id: String = row.try_get("", "org_id")?;
+        let org_name = name.parse().or_corrupt("orgs", &org_id)?;
+        let row = row::Model {
+            id: row.try_get("", "id")?,
+            org_id,
+            email: row.try_get("", "email")?,
+            role_ids: row.try_get("", "role_ids")?,
+            invited_by: row.try_get("", "invited_by")?,
+            created_at: row.try_get("", "created_at")?,
+            expires_at: row.try_get("", "expires_at")?,
+            settled_as: None,
+            settled_at: None,
+        };
+        found.push(PendingInvite { invite: invite(row)?, org_name });
+    }
+    Ok(found)
+}
+
+impl Store {
+    /// The open invitations to the address that a person has verified, oldest first, at most 200.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn pending_invites(
+        &self,
+        grant: &Granted<perm::Person, UserId>,
+    ) -> Result<Vec<PendingInvite>, StoreError> {
+        pending(&self.read, grant.tenant()).await
+    }
+}
+
 impl WriteTx {
+    /// One of the open invitations to the address that a person has verified.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn pending_invite(
+        &mut self,
+        grant: &Granted<perm::Person, UserId>,
+        id: &InviteId,
+    ) -> Result<Option<Invite>, StoreError> {
+        let found = pending(&self.tx, grant.tenant()).await?;
+        Ok(found.into_iter().map(|pending| pending.invite).find(|invite| invite.id == *id))
+    }
+
+    /// Ends an invitation that [`pending_invite`](Self::pending_invite) has found; `false` when
+    /// somebody else has come in between.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn settle_invite(
+        &mut self,
+        _: &Granted<perm::Person, UserId>,
+        id: &InviteId,
+        how: Settled,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let done = row::Entity::update_many()
+            .set(settled(how, at))
+            .filter(row::Column::Id.eq(id.as_str()))
+            .filter(row::Column::SettledAs.is_null())
+            .exec(&self.tx)
+            .await?;
+        Ok(done.rows_affected == 1)
+    }
+
+    /// Whether somebody is a member who is not suspended.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn is_active_member(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+        user: &UserId,
+    ) -> Result<bool, StoreError> {
+        let key = (grant.tenant().to_string(), user.to_string());
+        let found = memberships::Entity::find_by_id(key).one(&self.tx).await?;
+        Ok(found.is_some_and(|member| member.suspended_at.is_none()))
+    }
+
     /// Adds an invitation; `invite.org` is taken out of the proof.
     ///
     /// # Errors

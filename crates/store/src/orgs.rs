@@ -112,6 +112,19 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Makes every other change of the organisation wait until this transaction ends, and tells
+    /// whether it may be used; `None` when it is gone.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn lock_org(
+        &mut self,
+        grant: &Granted<perm::MembersAdmin, OrgId>,
+    ) -> Result<Option<OrgState>, StoreError> {
+        lock(&self.tx, grant.tenant()).await?;
+        Ok(find(&self.tx, grant.tenant()).await?.map(|org| org.state))
+    }
+
     /// Closes the organisation, or opens it again; `false` when there is none.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use kici_api::Operation;
 use kici_domain::{members, teams};
 use kici_model::RoutingKey;
 use kici_orchestrator_core::{Source, Verification};
-use kici_platform::{Options, Person};
+use kici_platform::Person;
 use kici_rbac::{Level, Matrix, Resource};
 use kici_testkit::{Database, TestMember, TestOrg, TestPlatform, on_both_databases};
 use reqwest::{Method, RequestBuilder, Response};
@@ -26,7 +26,7 @@ impl Stage {
     async fn new(database: &Database) -> Self {
         // Whose address this is signs in as the owner of the other organisation.
         let owner = Person::new("elsewhere", "owner@umbrella.example", "Owner");
-        let options = Options::new(database.url());
+        let options = TestPlatform::options(database);
         let platform = TestPlatform::start_with_issuer(options, vec![owner]).await.unwrap();
         let scene = Scene::on(platform).await;
         let (platform, org) = (&scene.platform, &scene.org);

@@ -6,6 +6,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use crate::support::{json as body, problem};
+use crate::visitor::{access_token, exchange, person};
 
 async fn send(
     platform: &TestPlatform,
@@ -17,7 +18,70 @@ async fn send(
     org.request(platform, method, path).json(&sent).send().await.unwrap()
 }
 
+/// Signs in at the issuer.
+async fn signed_in(platform: &TestPlatform, name: &str) -> String {
+    let token = access_token(platform, name).await;
+    assert!(exchange(platform, &token).await.status().is_success());
+    token
+}
+
+async fn ask(platform: &TestPlatform, token: &str, method: Method, path: &str) -> Response {
+    let url = platform.url(&format!("/api/v1/invites/{path}"));
+    platform.http().request(method, url).bearer_auth(token).send().await.unwrap()
+}
+
 on_both_databases! {
+    async fn only_the_owner_of_the_address_answers_and_within_a_week(database: Database) {
+        let (platform, clock) = crate::visitor::platform(&database, vec![person("ada"), person("bob")]).await;
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let (ada, bob) = (signed_in(&platform, "ada").await, signed_in(&platform, "bob").await);
+        let invite = async || {
+            let sent = send(&platform, &org, Method::POST, "/invites", json!({"email": "ada@example.org"})).await;
+            body(sent).await["invite"]["id"].as_str().unwrap().to_owned()
+        };
+        let id = invite().await;
+        let pending = async |who: &str| body(ask(&platform, who, Method::GET, "pending").await).await["invites"].clone();
+        assert_eq!(pending(&bob).await, json!([]));
+        let listed = pending(&ada).await;
+        assert_eq!((&listed[0]["id"], &listed[0]["orgName"]), (&json!(id), &json!("Acme")));
+        for answer in ["accept", "decline"] {
+            let others = ask(&platform, &bob, Method::POST, &format!("{id}/{answer}")).await;
+            problem(others, 404, "not_found").await;
+        }
+        let home = platform.url(&format!("/api/v1/orgs/{}", org.id));
+        let outside = platform.http().get(&home).bearer_auth(&ada).send().await.unwrap();
+        assert_eq!(outside.status(), 404);
+        assert_eq!(ask(&platform, &ada, Method::POST, &format!("{id}/decline")).await.status(), 204);
+        problem(ask(&platform, &ada, Method::POST, &format!("{id}/accept")).await, 404, "not_found").await;
+        let id = invite().await;
+        clock.forward(7 * 24 * 60 * 60);
+        let ada = signed_in(&platform, "ada").await;
+        problem(ask(&platform, &ada, Method::POST, &format!("{id}/accept")).await, 410, "invite_expired").await;
+        let again = send(&platform, &org, Method::POST, &format!("/invites/{id}/resend"), Value::Null).await;
+        assert_eq!(again.status(), 200);
+        let accepted = body(ask(&platform, &ada, Method::POST, &format!("{id}/accept")).await).await;
+        assert_eq!(accepted["orgId"], org.id.as_str());
+        let own = platform.http().get(format!("{home}/permissions")).bearer_auth(&ada).send().await.unwrap();
+        assert_eq!(body(own).await["roles"][0]["name"], "Member");
+    }
+
+    async fn who_can_not_give_any_more_has_invited_in_vain(database: Database) {
+        let (platform, _) = crate::visitor::platform(&database, vec![person("ada")]).await;
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let deputy = org.member(&platform, Matrix::OWNER).await.unwrap();
+        let theirs = TestOrg { token: deputy.token, ..org.clone() };
+        let sent = json!({"email": "ada@example.org"});
+        let sent = body(send(&platform, &theirs, Method::POST, "/invites", sent).await).await;
+        let path = format!("{}/accept", sent["invite"]["id"].as_str().unwrap());
+        let suspend = format!("/members/{}/suspend", deputy.id);
+        assert_eq!(send(&platform, &org, Method::POST, &suspend, Value::Null).await.status(), 204);
+        let ada = signed_in(&platform, "ada").await;
+        problem(ask(&platform, &ada, Method::POST, &path).await, 409, "invite_void").await;
+        let unsuspend = format!("/members/{}/unsuspend", deputy.id);
+        assert_eq!(send(&platform, &org, Method::POST, &unsuspend, Value::Null).await.status(), 204);
+        assert_eq!(ask(&platform, &ada, Method::POST, &path).await.status(), 200);
+    }
+
     async fn an_address_is_invited_once_and_again_after_it_was_taken_back(database: Database) {
         let platform = TestPlatform::start(&database).await.unwrap();
         let org = TestOrg::create(&platform, "Acme").await.unwrap();

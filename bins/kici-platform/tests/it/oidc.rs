@@ -25,8 +25,11 @@ impl Scene {
         let clock = Arc::new(TestClock::default());
         let mut config = provider.config();
         change(&mut config);
-        let options =
-            Options { oidc: Some(config), clock: clock.clone(), ..Options::new(database.url()) };
+        let options = Options {
+            oidc: Some(config),
+            clock: clock.clone(),
+            ..TestPlatform::options(&database)
+        };
         let platform = TestPlatform::start_with(options).await.unwrap();
         Self { provider, platform, clock, _database: database }
     }

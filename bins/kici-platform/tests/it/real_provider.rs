@@ -69,7 +69,7 @@ impl Scene {
             audiences: vec!["platform".to_owned(), "kici-opaque".to_owned()],
             introspection,
         };
-        let options = Options { oidc: Some(oidc), ..Options::new(database.url()) };
+        let options = Options { oidc: Some(oidc), ..TestPlatform::options(&database) };
         let platform = TestPlatform::start_at(&port.to_string(), options).await.unwrap();
         Some(Self { platform, provider, _database: database })
     }

@@ -83,6 +83,7 @@ impl Sample {
             | "health_get"
             | "health_ready"
             | "invites_list"
+            | "invites_pending"
             | "members_leave"
             | "members_list"
             | "orchestrator_keys_list"
@@ -117,6 +118,14 @@ impl Sample {
             "invites_create" => {
                 let email = format!("{}@example.org", make.name.replace(' ', "-"));
                 (vec![], Some(json!({"email": email, "roleIds": [make.role().await]})))
+            }
+            "invites_accept" | "invites_decline" => {
+                // To the address of the one who signs in, into an organization of its own.
+                let inviting = TestOrg::create(platform, &make.name).await.unwrap();
+                let sent = json!({"email": "owner@umbrella.example"});
+                let made = inviting.request(platform, Method::POST, "/invites").json(&sent);
+                let made = body(made.send().await.unwrap()).await;
+                (vec![("invite", made["invite"]["id"].as_str().unwrap().to_owned())], None)
             }
             "invites_resend" | "invites_revoke" => {
                 let email = format!("{}@example.org", make.name.replace(' ', "-"));

@@ -232,7 +232,7 @@ async fn behind_tls_the_cookies_are_for_this_host_alone() {
     let database = Database::sqlite().await.unwrap();
     let options = kici_platform::Options {
         public_url: Some("https://ci.example.org".to_owned()),
-        ..kici_platform::Options::new(database.url())
+        ..TestPlatform::options(&database)
     };
     let platform = TestPlatform::start_with_issuer(options, vec![]).await.unwrap();
     let begun = platform.http().get(platform.url("/auth/login")).send().await.unwrap();

@@ -122,5 +122,8 @@ fn the_words_are_the_stored_ones() {
          environments webhook_endpoints event_log event_dlq teams ci_trust support"
     );
     assert_eq!(Level::ALL.map(Level::as_str).join(" "), "none read read_payload write admin");
-    assert_eq!(SystemTask::ALL.map(SystemTask::as_str).join(" "), "relay-webhooks setup");
+    assert_eq!(
+        SystemTask::ALL.map(SystemTask::as_str).join(" "),
+        "relay-webhooks accept-invites setup"
+    );
 }
