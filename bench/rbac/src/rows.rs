@@ -40,10 +40,9 @@ fn row(name: &'static str, scale: usize, rivals: [Option<Rival<'_>>; RIVALS]) ->
     let present: Vec<_> = rivals.iter().map(Option::is_some).collect();
     let times = contest(&mut rivals.into_iter().flatten().collect::<Vec<_>>());
     let mut medians = [None; RIVALS];
-    let mut next = 0;
-    for (median, _) in medians.iter_mut().zip(present).filter(|(_, is_there)| *is_there) {
-        *median = Some(times.median(next) / scale as f64);
-        next += 1;
+    let here = medians.iter_mut().zip(present).filter(|(_, is_here)| *is_here);
+    for (n, (median, _)) in here.enumerate() {
+        *median = Some(times.median(n) / scale as f64);
     }
     Row { name, ratio: times.ratio(1, 0), medians }
 }
