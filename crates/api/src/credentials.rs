@@ -31,11 +31,7 @@ impl<'a> Knock<'a> {
     pub(crate) fn of(request: &'a Request) -> Result<Self> {
         let app =
             request.data::<Arc<App>>().ok_or_else(|| ApiError::bug("routes without an app"))?;
-        let presents = match token(request) {
-            // A program says who it is by a token; whatever else a browser adds does not count.
-            Some(token) => Some(Presents::Bearer(token)),
-            None => cookies::session(request, app).map(Presents::Cookie),
-        };
+        let presents = presents(request, app);
         if let Some(Presents::Cookie(_)) = presents {
             cookies::check_site(request, app)?;
         }
@@ -50,8 +46,23 @@ impl<'a> Knock<'a> {
     }
 }
 
-/// The token that a request brings.
-pub(crate) fn token(request: &Request) -> Option<&str> {
+/// What a request brings.
+fn presents<'a>(request: &'a Request, app: &App) -> Option<Presents<'a>> {
+    match token(request) {
+        // A program says who it is by a token; whatever else a browser adds does not count.
+        Some(token) => Some(Presents::Bearer(token)),
+        None => cookies::session(request, app).map(Presents::Cookie),
+    }
+}
+
+/// The text that a caller is recognised by, for counting what they ask.
+pub(crate) fn presented<'a>(request: &'a Request, app: &App) -> Option<&'a str> {
+    presents(request, app).map(|presents| match presents {
+        Presents::Bearer(text) | Presents::Cookie(text) => text,
+    })
+}
+
+fn token(request: &Request) -> Option<&str> {
     let (scheme, token) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim())
 }

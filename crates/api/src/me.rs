@@ -83,7 +83,8 @@ impl<'a> ApiExtractor<'a> for Interactive {
     }
 }
 
-/// Whoever comes with a token of the identity provider, known here or not.
+/// Whoever comes with a token of the identity provider, known here or not. They may be nobody yet, so
+/// no `Idempotency-Key` is theirs.
 pub(crate) struct Arrival(access::Arrival);
 
 impl Deref for Arrival {

@@ -186,7 +186,8 @@ pub(crate) async fn limit<E: Endpoint>(next: Arc<E>, request: Request) -> Result
         request.data::<Platform>().ok_or_else(|| ApiError::bug("routes without a platform"))?;
     let (limiter, address) =
         (platform.limiter.clone(), client_ip::of(&request, &platform.trusted_proxies));
-    let key = credentials::token(&request).map(|token| limiter.hasher.hash_one(token));
+    let key = credentials::presented(&request, &platform.app);
+    let key = key.map(|token| limiter.hasher.hash_one(token));
     let is_known = key.is_some_and(|key| limiter.is_known(key));
     if let (Some(failures), Some(address), false) = (&limiter.failures, address, is_known)
         && failures.is_spent(&address)

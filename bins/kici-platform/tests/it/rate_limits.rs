@@ -10,6 +10,7 @@ use reqwest::{Method, Response};
 use serde_json::json;
 
 use crate::support::problem;
+use crate::visitor::{Browser, person};
 
 async fn limited(database: &Database, limits: RateLimits) -> (TestPlatform, TestOrg) {
     let options = Options { rate_limits: limits, ..TestPlatform::options(database) };
@@ -93,4 +94,24 @@ async fn tokens_that_open_nothing_are_refused_unseen_and_those_that_work_are_ser
     problem(refused, 429, "rate_limited").await;
     problem(get(None).await, 429, "rate_limited").await;
     assert_eq!(get(Some(&org.token)).await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_is_counted_by_its_session() {
+    let database = Database::sqlite().await.unwrap();
+    let rate_limits = RateLimits {
+        reads: NonZeroU32::new(1),
+        burst: NonZeroU32::new(2).unwrap(),
+        ..RateLimits::none()
+    };
+    let options = Options { rate_limits, ..TestPlatform::options(&database) };
+    let people = vec![person("ada"), person("bob")];
+    let platform = TestPlatform::start_with_issuer(options, people).await.unwrap();
+    let mut ada = Browser::signed_in(&platform, "ada").await;
+    let mut bob = Browser::signed_in(&platform, "bob").await;
+    for _ in 0..2 {
+        assert_eq!(ada.get(&platform, "/api/v1/user").await.status(), 200);
+    }
+    problem(ada.get(&platform, "/api/v1/user").await, 429, "rate_limited").await;
+    assert_eq!(bob.get(&platform, "/api/v1/user").await.status(), 200);
 }

@@ -96,6 +96,14 @@ on_both_databases! {
         let rename = format!("/orgs/{}", made["id"].as_str().unwrap());
         let renamed = call(&platform, Method::PATCH, &rename, &pat, json!({"displayName": "Acme 2"})).await;
         assert_eq!(renamed.status(), 200);
+        // Sent again under its key it is the same one.
+        let again = async || {
+            let request = platform.http().post(platform.url("/api/v1/orgs")).bearer_auth(&token);
+            let request = request.header("idempotency-key", "once").json(&json!({"displayName": "Once"}));
+            body(request.send().await.unwrap()).await["id"].clone()
+        };
+        assert_eq!(again().await, again().await);
+        assert_eq!(orgs(&platform, &pat).await.as_array().unwrap().len(), 3);
         // A personal access token is exchanged for nothing.
         problem(exchange(&platform, &pat).await, 403, "interactive_required").await;
         problem(exchange(&platform, "kici_pat_nonsense").await, 401, "invalid_token").await;
