@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod story;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
