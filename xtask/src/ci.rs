@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::{lint, postgres, run, tools};
+use crate::{lint, postgres, python, run, tools};
 
 /// Name and command line; the cheap ones first, the tests last.
 const STEPS: &[(&str, &str)] = &[
@@ -14,6 +14,7 @@ const STEPS: &[(&str, &str)] = &[
     ("tidy", "cargo xtask tidy"),
     ("generate", "cargo xtask generate --check"),
     ("lint", "cargo xtask lint"),
+    ("clients", "cargo xtask clients"),
     ("deny", "cargo xtask deny"),
     ("docs", "RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps"),
     ("test", "cargo xtask test"),
@@ -56,6 +57,7 @@ fn ensure_tools() -> anyhow::Result<()> {
     tools::NEXTEST.ensure()?;
     tools::DENY.ensure()?;
     lint::ensure_npm()?;
+    python::ensure()?;
     postgres::ensure_for_tests()
 }
 

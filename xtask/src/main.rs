@@ -11,6 +11,7 @@
 mod arrows;
 mod bench;
 mod ci;
+mod clients;
 mod debian;
 mod deny;
 mod dev;
@@ -19,7 +20,9 @@ mod generate;
 mod lint;
 mod oidc_provider;
 mod postgres;
+mod python;
 mod run;
+mod server;
 mod test;
 mod tidy;
 mod tools;
@@ -53,6 +56,11 @@ enum Verb {
     Generate(generate::Args),
     /// The OpenAPI document, by Redocly's linter; gets it with npm
     Lint,
+    /// Clients in TypeScript and Python, generated, type-checked and tried on a running server
+    ///
+    /// Gets the generators with npm and pip, as `clients/` pins them, and writes below `target/`
+    /// alone. Needs Node.js 20 and Python 3.11, or newer.
+    Clients(server::Choice),
     /// Compare the imports between our crates with the table of ARCHITECTURE.md
     Arrows,
     /// The house rules that no lint knows: file sizes, forbidden words, manifests
@@ -88,6 +96,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<()> {
         Verb::Test(args) => test::run(&workspace, &args),
         Verb::Generate(args) => generate::run(&args),
         Verb::Lint => lint::run_on_document(),
+        Verb::Clients(choice) => clients::run(&workspace, &choice),
         Verb::Arrows => arrows::run(&workspace),
         Verb::Tidy => tidy::run(&workspace),
         Verb::Deny => deny::run(),
