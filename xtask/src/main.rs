@@ -16,6 +16,7 @@ mod debian;
 mod deny;
 mod dev;
 mod finding;
+mod fuzz_api;
 mod generate;
 mod lint;
 mod oidc_provider;
@@ -61,6 +62,11 @@ enum Verb {
     /// Gets the generators with npm and pip, as `clients/` pins them, and writes below `target/`
     /// alone. Needs Node.js 20 and Python 3.11, or newer.
     Clients(server::Choice),
+    /// Random requests to a running server, and each answer compared with the OpenAPI document
+    ///
+    /// Gets schemathesis with pip, and calls all operations as the owner of an organization. What
+    /// is checked and what is left out stands in `clients/python/fuzz.toml`. About two minutes.
+    FuzzApi(fuzz_api::Args),
     /// Compare the imports between our crates with the table of ARCHITECTURE.md
     Arrows,
     /// The house rules that no lint knows: file sizes, forbidden words, manifests
@@ -97,6 +103,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<()> {
         Verb::Generate(args) => generate::run(&args),
         Verb::Lint => lint::run_on_document(),
         Verb::Clients(choice) => clients::run(&workspace, &choice),
+        Verb::FuzzApi(args) => fuzz_api::run(&workspace, &args),
         Verb::Arrows => arrows::run(&workspace),
         Verb::Tidy => tidy::run(&workspace),
         Verb::Deny => deny::run(),
