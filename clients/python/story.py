@@ -13,7 +13,7 @@ from kici_client.api.api_keys import api_keys_create, api_keys_rotate
 from kici_client.api.audit import audit_list
 from kici_client.api.invites import invites_create
 from kici_client.api.orgs import orgs_get
-from kici_client.api.permissions import permissions_explain
+from kici_client.api.permissions import permissions_explain, permissions_get
 from kici_client.api.roles import roles_create, roles_list, roles_simulate
 from kici_client.api.teams import teams_create
 from kici_client.models import (
@@ -113,6 +113,11 @@ def learns_why(program: AuthenticatedClient) -> None:
     assert answer.summary == "denied: `teams: admin` needed, `teams: none` held"
 
 
+def knows_own_roles(owner: AuthenticatedClient) -> None:
+    own = done(permissions_get.sync_detailed(ORG, client=owner))
+    assert [(role.name, role.via.team) for role in own.roles] == [("Owner", None)]
+
+
 def rotate_key(owner: AuthenticatedClient, old: ApiKeyCreated) -> None:
     body = Rotation(overlap_days=0)
     made = done(api_keys_rotate.sync_detailed(ORG, old.key.id, client=owner, body=body))
@@ -167,6 +172,7 @@ def main() -> None:
     made = create_key(owner)
     is_denied(as_(made.token))
     learns_why(as_(made.token))
+    knows_own_roles(owner)
     rotate_key(owner, made)
     simulate(owner, role)
     is_in_audit_log(owner, role, made)

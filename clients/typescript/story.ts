@@ -94,6 +94,14 @@ async function learnsWhy(program: Platform): Promise<void> {
   assert.equal(answer.summary, "denied: `teams: admin` needed, `teams: none` held");
 }
 
+async function knowsOwnRoles(owner: Platform): Promise<void> {
+  const own = done(await owner.GET("/api/v1/orgs/{org}/permissions", { params: { path } }));
+  assert.deepEqual(
+    own.roles.map(({ name, via }) => [name, via.team]),
+    [["Owner", null]],
+  );
+}
+
 async function rotateKey(owner: Platform, old: Schemas["ApiKeyCreated"]): Promise<void> {
   const url = "/api/v1/orgs/{org}/api-keys/{key}/rotate";
   const params = { path: { org, key: old.key.id } };
@@ -156,6 +164,7 @@ await isNoMember(person); // as long as they have not accepted
 const key = await createKey(owner);
 await isDenied(as(key.token));
 await learnsWhy(as(key.token));
+await knowsOwnRoles(owner);
 await rotateKey(owner, key);
 await simulate(owner, role);
 await isInAuditLog(owner, role, key);

@@ -31,6 +31,8 @@ const LINGER: usize = 32 * 1024 * 1024;
 pub(crate) trait Form: Type {
     /// What it means, parsed.
     type Command: Send;
+    /// Whether no body at all is none of these; the document says it.
+    const IS_NEEDED: bool = true;
 
     /// Reads every field. `None` when one of them was refused; `fields` then knows why.
     fn read(fields: &mut Fields) -> Option<Self::Command>;
@@ -74,7 +76,7 @@ impl<'a, F: Form> ApiExtractor<'a> for Body<F> {
     fn request_meta() -> Option<MetaRequest> {
         let content =
             vec![MetaMediaType { content_type: "application/json", schema: F::schema_ref() }];
-        Some(MetaRequest { description: None, content, required: true })
+        Some(MetaRequest { description: None, content, required: F::IS_NEEDED })
     }
 
     async fn from_request(

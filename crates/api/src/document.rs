@@ -62,8 +62,12 @@ pub fn operations() -> Vec<Operation> {
 /// The methods that work at `path`.
 pub(crate) fn methods(path: &str) -> Vec<String> {
     static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(operations);
-    let here = |operation: &&Operation| matches(&operation.path, path);
-    OPERATIONS.iter().filter(here).map(|operation| operation.method.clone()).collect()
+    let here = || OPERATIONS.iter().filter(|operation| matches(&operation.path, path));
+    // `/roles/simulate` fits `/roles/{role}` as well, and goes where more of it is said.
+    let parameters = |operation: &Operation| operation.path.matches('{').count();
+    let fewest = here().map(parameters).min();
+    let there = here().filter(|operation| Some(parameters(operation)) == fewest);
+    there.map(|operation| operation.method.clone()).collect()
 }
 
 fn matches(template: &str, path: &str) -> bool {
@@ -304,7 +308,9 @@ fn null_where_optional(schema: &mut Map<String, Value>) {
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     for (name, property) in properties.into_iter().flatten() {
         let Some(property) = property.as_object_mut() else { continue };
-        if !required.contains(name) && property.contains_key("type") {
+        // A reference stands in an `allOf` with its description.
+        let is_told = property.contains_key("type") || property.contains_key("allOf");
+        if !required.contains(name) && is_told {
             property.insert("nullable".to_owned(), Value::Bool(true));
         }
     }

@@ -6,6 +6,7 @@ use kici_domain::{EnterError, Fault, Kind};
 use kici_rbac::{Level, Resource};
 use poem::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Request, Response, Result};
+use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiResponse, Object, OperationId};
@@ -288,8 +289,23 @@ fn framework((method, path): &(Method, String), error: &poem::Error) -> ApiError
             ApiError::new(status, "too_large", "The body is too large")
         }
         status if status.is_server_error() => ApiError::bug(&error.to_string()),
-        status => ApiError::new(status, "bad_request", error.to_string()),
+        status => ApiError::new(status, "bad_request", unreadable(error)),
     }
+}
+
+/// What could not be read. The framework's own words name its types, and count the parameters of a
+/// path.
+fn unreadable(error: &poem::Error) -> String {
+    let (what, reason) = if let Some(error) = error.downcast_ref::<ParsePathError>() {
+        ("the address".to_owned(), error.reason.as_str())
+    } else if let Some(error) = error.downcast_ref::<ParseParamError>() {
+        (format!("`{}`", error.name), error.reason.as_str())
+    } else {
+        return error.to_string();
+    };
+    let reason = reason.split_once("\": ").map_or(reason, |(_, rest)| rest);
+    let reason = reason.split_once(" (occurred while").map_or(reason, |(reason, _)| reason);
+    format!("{what}: {reason}")
 }
 
 /// Refuses requests that were sent to another name than `only`, where there is one.

@@ -15,6 +15,7 @@ pub(crate) struct Rotation {
 
 impl Form for Rotation {
     type Command = u32;
+    const IS_NEEDED: bool = false;
 
     fn read(fields: &mut Fields) -> Option<u32> {
         Some(fields.number("overlapDays", 0..=MOST_OVERLAP)?.unwrap_or(0))

@@ -13,7 +13,11 @@
 //! rustls::crypto::ring::default_provider().install_default().ok();
 //!
 //! let client = Client::new("https://kici.example.com", &std::env::var("KICI_TOKEN")?)?;
-//! let wanted = OrchestratorKeyCreate { name: "eu-west".into(), description: None };
+//! let wanted = OrchestratorKeyCreate {
+//!     name: "eu-west".into(),
+//!     description: None,
+//!     routing_patterns: Some(vec!["github:*".into()]),
+//! };
 //! match client.orchestrator_keys_create().org("org_…").body(wanted).send().await {
 //!     Ok(made) => println!("{}", made.token),
 //!     Err(error) if error.code() == Some("invalid_fields") => {

@@ -78,6 +78,13 @@ async fn learns_why(program: &Client, org: &str) {
     assert_eq!(answer.summary, "denied: `teams: admin` needed, `teams: none` held");
 }
 
+async fn knows_own_roles(owner: &Client, org: &str) {
+    let own = owner.permissions_get().org(org).send().await.unwrap();
+    let roles: Vec<_> = own.roles.iter().map(|role| role.name.as_str()).collect();
+    assert_eq!(roles, ["Owner"]);
+    assert!(own.roles.iter().all(|role| role.via.team.is_none()));
+}
+
 async fn rotate_key(platform: &TestPlatform, owner: &Client, org: &str, old: &ApiKeyCreated) {
     let body = Rotation { overlap_days: Some(0) };
     let rotate = owner.api_keys_rotate().org(org).key(&old.key.id).body(body);
@@ -134,6 +141,7 @@ on_both_databases! {
         let program = with_token(&platform, &made.token);
         is_denied(&program, org).await;
         learns_why(&program, org).await;
+        knows_own_roles(&owner, org).await;
         rotate_key(&platform, &owner, org, &made).await;
         simulate(&owner, org, &role).await;
 
