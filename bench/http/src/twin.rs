@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use data_encoding::HEXLOWER;
 use kici_bench_stage::parts::say;
 use kici_bench_stage::servers::{block_on, until_let_go};
-use kici_store::authn::AUTHORIZATION;
+use kici_store::authn::BY_TOKEN;
 use poem::http::StatusCode;
 use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
@@ -127,7 +127,7 @@ async fn may_enter(request: &Request, org: &str, pool: &PgPool) -> Result<()> {
     let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let token = token.ok_or_else(|| refused(StatusCode::UNAUTHORIZED))?;
     let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
-    let rows = sqlx::query_as::<_, Known>(AUTHORIZATION)
+    let rows = sqlx::query_as::<_, Known>(BY_TOKEN)
         .bind(HEXLOWER.encode(digest.as_ref()))
         .bind(org)
         .fetch_all(pool)

@@ -216,7 +216,8 @@ pub(crate) async fn limit<E: Endpoint>(next: Arc<E>, request: Request) -> Result
                 failures.take(address);
             }
         }
-        (_, Some(key)) => limiter.note(key),
+        // Any other answer may have come before anybody looked at the token.
+        (status, Some(key)) if status.is_success() => limiter.note(key),
         _ => {}
     }
     Ok(match left {

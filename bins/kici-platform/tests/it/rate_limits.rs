@@ -78,6 +78,13 @@ async fn tokens_that_open_nothing_are_refused_unseen_and_those_that_work_are_ser
         client.execute(request).await.unwrap()
     };
     assert_eq!(get(Some(&org.token)).await.status(), 200);
+    // What is refused before anybody looks at the token does not make it one that works.
+    let early = org.request(&platform, Method::POST, "/roles").header("idempotency-key", "a b");
+    let (client, request) = early.build_split();
+    let mut request = request.unwrap();
+    let bogus = format!("Bearer kici_pat_{}", "x".repeat(49));
+    drop(request.headers_mut().insert("authorization", bogus.parse().unwrap()));
+    assert_eq!(client.execute(request).await.unwrap().status(), 422);
     for n in 0..5 {
         let token = kici_model::Token::new(
             kici_model::TokenKind::Personal,
@@ -89,6 +96,7 @@ async fn tokens_that_open_nothing_are_refused_unseen_and_those_that_work_are_ser
         };
         assert_eq!(answer.status(), 401);
     }
+    problem(get(Some(&format!("kici_pat_{}", "x".repeat(49)))).await, 429, "rate_limited").await;
     let refused = get(Some("kici_pat_x")).await;
     assert_eq!(header(&refused, "retry-after"), 60);
     problem(refused, 429, "rate_limited").await;
