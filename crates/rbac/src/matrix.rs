@@ -32,6 +32,7 @@ pub struct Matrix(u64);
 const BITS_PER_RESOURCE: u32 = 4;
 
 /// Level *n* as *n* low bits, moved to the place of the resource.
+#[inline]
 const fn bits(resource: Resource, level: Level) -> u64 {
     ((1 << level as u32) - 1) << (resource as u32 * BITS_PER_RESOURCE)
 }
@@ -49,12 +50,14 @@ impl Matrix {
 
     /// Exactly one level on one resource.
     #[must_use]
+    #[inline]
     pub const fn only(resource: Resource, level: Level) -> Self {
         Self(bits(resource, level))
     }
 
     /// The level on `resource`.
     #[must_use]
+    #[inline]
     pub const fn level(self, resource: Resource) -> Level {
         let held = self.0 & bits(resource, Level::Admin);
         match held.count_ones() {
@@ -68,42 +71,49 @@ impl Matrix {
 
     /// Whether at least `level` is held on `resource`.
     #[must_use]
+    #[inline]
     pub const fn allows(self, resource: Resource, level: Level) -> bool {
         Self::only(resource, level).within(self)
     }
 
     /// The higher level of the two, for each resource.
     #[must_use]
+    #[inline]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// The lower level of the two, for each resource.
     #[must_use]
+    #[inline]
     pub const fn cap(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
     /// Whether no resource has a higher level here than in `other`.
     #[must_use]
+    #[inline]
     pub const fn within(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }
 
     /// The same with the level on `resource` replaced.
     #[must_use]
+    #[inline]
     pub const fn with(self, resource: Resource, level: Level) -> Self {
         Self(self.without(resource).0 | bits(resource, level))
     }
 
     /// The same with nothing on `resource`.
     #[must_use]
+    #[inline]
     pub const fn without(self, resource: Resource) -> Self {
         Self(self.0 & !bits(resource, Level::Admin))
     }
 
     /// Whether nothing is held on anything.
     #[must_use]
+    #[inline]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
