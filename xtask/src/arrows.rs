@@ -55,6 +55,11 @@ const TABLE: &[Row] = &[
         imports: Only(&["kici-domain", "kici-model"]),
         never: &["sea-orm", "poem"],
     },
+    Row {
+        package: "kici-mail",
+        imports: Only(&["kici-domain", "kici-model"]),
+        never: &["sea-orm", "poem"],
+    },
     Row { package: "kici-client", imports: Only(&[]), never: &["sea-orm", "poem"] },
     Row {
         package: "kici-api",

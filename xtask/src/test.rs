@@ -7,7 +7,7 @@ use std::env::consts::EXE_SUFFIX;
 
 use crate::postgres::{BIN, URL};
 use crate::workspace::Workspace;
-use crate::{oidc_provider, postgres, run, tools};
+use crate::{postgres, run, test_servers, tools};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -24,7 +24,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     tools::NEXTEST.ensure()?;
     let needs_server = !args.sqlite_only && !postgres::is_given();
     let server = if needs_server { Some(postgres::ensure()?) } else { None };
-    let provider = oidc_provider::ensure(workspace)?;
+    let servers = test_servers::ensure(workspace)?;
 
     // nextest runs no doc tests. They come first, so that the suite's summary ends the output.
     run::run(run::cargo(["test", "--doc", "--package", "kici-rbac", "--package", "kici-client"]))?;
@@ -34,13 +34,13 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     if args.sqlite_only {
         eprintln!("PostgreSQL is left out by choice (--sqlite-only): SQLite alone is tested");
         let mut command = run::cargo(suite);
-        command.env_remove(URL).env(oidc_provider::FOLDER, provider);
+        command.env_remove(URL).env(test_servers::FOLDER, servers);
         return run::run(command);
     }
     let Some(bin) = server else {
         eprintln!("PostgreSQL is the server of {URL}");
         let mut command = run::cargo(suite);
-        command.env(oidc_provider::FOLDER, provider);
+        command.env(test_servers::FOLDER, servers);
         return run::run(command);
     };
     // All targets, not the one binary: another set of packages has other features, and would
@@ -49,6 +49,6 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     let throwaway = format!("debug/throwaway-postgres{EXE_SUFFIX}");
     let mut command = run::program(workspace.target.join(throwaway));
     command.arg("--").arg(run::cargo_path()).args(suite).env(BIN, bin);
-    command.env(oidc_provider::FOLDER, provider);
+    command.env(test_servers::FOLDER, servers);
     run::run(command)
 }

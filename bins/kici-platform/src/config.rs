@@ -2,6 +2,7 @@
 //! that is not known comes with the nearest one that is.
 
 mod keys;
+mod mail;
 mod oidc;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ pub struct Config {
     pub(crate) database: DatabaseConfig,
     /// How people sign in; `None` where nobody can.
     pub(crate) oidc: Option<kici_oidc::Config>,
+    /// Who takes our mails; `None` where none are sent.
+    pub(crate) mail: Option<kici_mail::Config>,
     pub(crate) metrics: MetricsConfig,
     pub(crate) limits: RateLimits,
     pub(crate) log: LogConfig,
@@ -113,6 +116,7 @@ impl Config {
         let url = told(database(values.optional("database", "url")), "database.url", errors);
         let connections = values.parsed::<NonZeroU32>("database", "connections", errors);
         let oidc = oidc::read(&values, public_url.as_ref().and_then(Option::as_deref), errors);
+        let mail = mail::read(&values, errors);
         let metrics = values.optional("metrics", "listen").map(|text| text.parse());
         let metrics = metrics.transpose().map_err(|error: std::net::AddrParseError| {
             format!("{error}; `127.0.0.1:9464` would work")
@@ -141,6 +145,7 @@ impl Config {
             },
             database: DatabaseConfig { url: url?, connections: connections?.get() },
             oidc: oidc?,
+            mail: mail?,
             metrics: MetricsConfig { listen: metrics? },
             limits: RateLimits {
                 reads: reads?,

@@ -26,6 +26,7 @@ pub(crate) fn options(config: Config) -> Options {
         connections: config.database.connections,
         public_url: config.server.public_url,
         oidc: config.oidc,
+        mail: config.mail,
         trusted_proxies: config.server.trusted_proxies,
         rate_limits: config.limits,
         metrics_listen: config.metrics.listen,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use ipnet::IpNet;
 use kici_api::{Platform, RateLimits};
-use kici_domain::ports::IdentityProvider;
+use kici_domain::ports::{IdentityProvider, Mailer};
 use kici_domain::{App, Settings};
 use kici_link::{Hub, Limits};
 use kici_model::{Clock, Entropy, OsEntropy, SystemClock};
@@ -30,6 +30,8 @@ pub struct Options {
     pub public_url: Option<String>,
     /// How people sign in; `None` where nobody can.
     pub oidc: Option<kici_oidc::Config>,
+    /// Who takes our mails; `None` where none are sent.
+    pub mail: Option<kici_mail::Config>,
     /// An issuer of our own, whoever comes being whoever they say: for this machine alone.
     pub issuer: Option<Issuer>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -62,6 +64,7 @@ impl Options {
             connections: 16,
             public_url: None,
             oidc: None,
+            mail: None,
             issuer: None,
             trusted_proxies: Vec::new(),
             is_local: false,
@@ -197,7 +200,12 @@ async fn assemble(
     let settings = Settings { public_url: options.public_url.clone().or(own) };
     let identity =
         options.oidc.clone().map(|config| provider(config, clock.clone())).transpose()?;
+    let mailer = options.mail.clone().map(mailer).transpose()?;
     let app = App::new(store.clone(), clock, entropy, hub.clone(), identity, settings).await?;
+    let app = match mailer {
+        Some(mailer) => app.with_mailer(mailer),
+        None => app,
+    };
     Ok((store, hub, Arc::new(app)))
 }
 
@@ -207,6 +215,11 @@ fn provider(
 ) -> anyhow::Result<Arc<dyn IdentityProvider>> {
     let provider = kici_oidc::Provider::new(config, clock);
     Ok(Arc::new(provider.context("the identity provider can't be used")?))
+}
+
+fn mailer(config: kici_mail::Config) -> anyhow::Result<Arc<dyn Mailer>> {
+    let smtp = kici_mail::Smtp::new(config).context("the mail server can't be used")?;
+    Ok(Arc::new(smtp))
 }
 
 /// A new SQLite file is its owner's alone: it holds addresses of people and keys of the server.

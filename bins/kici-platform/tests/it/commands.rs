@@ -1,7 +1,8 @@
 //! The commands beside `dev`, as a shell runs them.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use kici_testkit::{Database, on_both_databases};
 
@@ -25,13 +26,57 @@ on_both_databases! {
         let config = ["--config", file.to_str().unwrap()];
         let checked = program().args(["config", "check"]).args(config).output().unwrap();
         assert!(checked.status.success(), "{checked:?}");
-        let made = program().args(["org", "create", "--name", "Acme", "--owner", "ada@example.org"])
-            .args(config).output().unwrap();
-        let made = String::from_utf8(made.stdout).unwrap();
-        let word = |name: &str| made.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
-        let (org, token) = (word("organization"), word("token"));
-        let mut server = Running(program().arg("serve").args(config).stderr(Stdio::piped()).spawn().unwrap());
-        let mut log = BufReader::new(server.0.stderr.take().unwrap());
+        let mut server = Served::start(&file, |_| {});
+        let Served { org, token, address, .. } = &server;
+        let http = kici_testkit::http_client().unwrap();
+        let found = http.get(format!("http://{address}/api/v1/orgs/{org}")).bearer_auth(token).send().await.unwrap();
+        assert_eq!(found.status(), 200);
+        let operate = |words: &[&str]| {
+            let done = program().args(words).args(config).output().unwrap();
+            (done.status.success(), String::from_utf8(done.stdout).unwrap())
+        };
+        let url = format!("http://{address}/webhook/{org}/github");
+        assert_eq!(Post::new("{}").request(&http, &url).await.status(), 404);
+        assert!(operate(&["org", "list"]).1.contains("active"));
+        assert!(operate(&["org", "disable", org]).0);
+        assert!(operate(&["org", "list"]).1.contains("disabled since"));
+        let closed = http.get(format!("http://{address}/api/v1/orgs/{org}")).bearer_auth(token).send().await.unwrap();
+        let closed = crate::support::problem(closed, 403, "org_disabled").await;
+        assert!(closed["disabled_at"].is_string(), "{closed}");
+        assert!(operate(&["org", "enable", org]).0);
+        let open = http.get(format!("http://{address}/api/v1/orgs/{org}")).bearer_auth(token).send().await.unwrap();
+        assert_eq!(open.status(), 200);
+        assert!(!operate(&["org", "disable", "org_nothere"]).0);
+        assert!(!server.stop().contains(&server.token));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+/// `serve` with a file, and an organization that was made before.
+pub(crate) struct Served {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    pub(crate) org: String,
+    /// Its owner's.
+    pub(crate) token: String,
+    pub(crate) address: String,
+}
+
+impl Served {
+    pub(crate) fn start(file: &Path, more: impl Fn(&mut Command)) -> Self {
+        let file = file.to_str().unwrap();
+        let config = ["--config", file];
+        let mut create = program();
+        create.args(["org", "create", "--name", "Acme", "--owner", "ada@example.org"]);
+        let made = String::from_utf8(create.args(config).output().unwrap().stdout).unwrap();
+        let word = |name: &str| {
+            made.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
+        };
+        let mut command = program();
+        command.arg("serve").args(config).stderr(Stdio::piped());
+        more(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         let address = loop {
             line.clear();
@@ -41,41 +86,24 @@ on_both_databases! {
                 break entry["address"].as_str().unwrap().to_owned();
             }
         };
-        let http = kici_testkit::http_client().unwrap();
-        let found = http.get(format!("http://{address}/api/v1/orgs/{org}")).bearer_auth(&token).send().await.unwrap();
-        assert_eq!(found.status(), 200);
-        let operate = |words: &[&str]| {
-            let done = program().args(words).args(config).output().unwrap();
-            (done.status.success(), String::from_utf8(done.stdout).unwrap())
-        };
-        let url = format!("http://{address}/webhook/{org}/github");
-        assert_eq!(Post::new("{}").request(&http, &url).await.status(), 404);
-        assert!(operate(&["org", "list"]).1.contains("active"));
-        assert!(operate(&["org", "disable", &org]).0);
-        assert!(operate(&["org", "list"]).1.contains("disabled since"));
-        let closed = http.get(format!("http://{address}/api/v1/orgs/{org}")).bearer_auth(&token).send().await.unwrap();
-        let closed = crate::support::problem(closed, 403, "org_disabled").await;
-        assert!(closed["disabled_at"].is_string(), "{closed}");
-        assert!(operate(&["org", "enable", &org]).0);
-        let open = http.get(format!("http://{address}/api/v1/orgs/{org}")).bearer_auth(&token).send().await.unwrap();
-        assert_eq!(open.status(), 200);
-        assert!(!operate(&["org", "disable", "org_nothere"]).0);
-        kill(server.0.id());
+        Self { child, log, org: word("organization"), token: word("token"), address }
+    }
+
+    /// Stops it in order; gives the rest of its log.
+    pub(crate) fn stop(&mut self) -> String {
+        kill(self.child.id());
         let mut rest = String::new();
-        log.read_to_string(&mut rest).unwrap();
-        assert!(server.0.wait().unwrap().success(), "{rest}");
-        assert!(!rest.contains(&token));
-        std::fs::remove_dir_all(folder).unwrap();
+        self.log.read_to_string(&mut rest).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{rest}");
+        rest
     }
 }
 
 /// Whoever fails leaves nothing running.
-struct Running(Child);
-
-impl Drop for Running {
+impl Drop for Served {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

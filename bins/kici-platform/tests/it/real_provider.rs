@@ -1,52 +1,27 @@
 //! Signing in at a provider that is not ours: npm's `oidc-provider`, which `cargo xtask test` puts
 //! where the environment says. Plain `cargo test` leaves it out.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
 use kici_model::Secret;
 use kici_platform::Options;
 use kici_testkit::{Database, TestPlatform};
 use reqwest::Response;
 use serde_json::Value;
 
+use crate::node_server::NodeServer;
 use crate::support::{json as body, problem};
 use crate::visitor::{Browser, exchange, form, location, pkce, post};
 
-/// Where `provider.mjs` lies beside its packages.
-const FOLDER: &str = "KICI_TEST_OIDC_PROVIDER";
-
 struct Provider {
-    child: Child,
     issuer: String,
+    _server: NodeServer,
 }
 
 impl Provider {
     fn start(redirect_uri: &str) -> Option<Self> {
-        let Some(folder) = std::env::var_os(FOLDER) else {
-            println!("left out: {FOLDER} is not set; `cargo xtask test` sets it");
-            return None;
-        };
-        let mut command = Command::new("node");
-        command.arg(Path::new(&folder).join("provider.mjs")).arg(redirect_uri);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut issuer = String::new();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        lines.read_line(&mut issuer).unwrap();
-        // It may say more, and breaks when nobody listens.
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        let issuer = issuer.trim().to_owned();
+        let server = NodeServer::start("provider.mjs", &[redirect_uri])?;
+        let issuer = server.hello.clone();
         assert!(issuer.starts_with("http://127.0.0.1:"), "the provider did not start");
-        Some(Self { child, issuer })
-    }
-}
-
-/// Whoever fails leaves nothing running.
-impl Drop for Provider {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        Some(Self { issuer, _server: server })
     }
 }
 

@@ -1,5 +1,5 @@
-//! A real identity provider for the tests of signing in: npm's, with the versions that are pinned
-//! beside its script.
+//! Real servers of others for the tests: an identity provider and a mail server, npm's, with the
+//! versions that are pinned beside their scripts.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,20 @@ use crate::lint::ensure_npm;
 use crate::run::{program, run};
 use crate::workspace::Workspace;
 
-/// Where the tests look for it.
-pub(crate) const FOLDER: &str = "KICI_TEST_OIDC_PROVIDER";
-const SOURCE: &str = "bins/kici-platform/tests/oidc-provider";
+/// Where the tests look for them.
+pub(crate) const FOLDER: &str = "KICI_TEST_SERVERS";
+const SOURCE: &str = "bins/kici-platform/tests/servers";
 const LOCK: &str = "package-lock.json";
-const FILES: [&str; 3] = ["package.json", LOCK, "provider.mjs"];
+const FILES: [&str; 4] = ["package.json", LOCK, "mail.mjs", "provider.mjs"];
 
-/// Installs it where its pinned versions have changed; gives the folder.
+/// Installs them where the pinned versions have changed; gives the folder.
 pub(crate) fn ensure(workspace: &Workspace) -> anyhow::Result<PathBuf> {
-    let (source, folder) = (workspace.root.join(SOURCE), workspace.target.join("oidc-provider"));
+    let (source, folder) = (workspace.root.join(SOURCE), workspace.target.join("test-servers"));
     // Written last, so that an install that broke off is done again.
     let stamp = folder.join("installed");
     let wanted = read(&source.join(LOCK))?;
     let is_installed = std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted);
-    std::fs::create_dir_all(&folder).context("no folder for the identity provider")?;
+    std::fs::create_dir_all(&folder).context("no folder for the servers of the tests")?;
     for file in FILES {
         std::fs::copy(source.join(file), folder.join(file))
             .with_context(|| format!("can't copy {file}"))?;
