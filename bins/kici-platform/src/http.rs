@@ -77,6 +77,8 @@ async fn connection<E>(
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    // Answers are small: copied behind their head they go out in one simple call.
+    builder.writev(false);
     let served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut served = pin!(served);
     let ended = stop.run_until_cancelled(served.as_mut()).await;

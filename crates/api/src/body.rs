@@ -20,7 +20,7 @@ pub(crate) use fields::Fields;
 use strict::Strict;
 
 use crate::problem::ApiError;
-use crate::routes::{Platform, READ_TIMEOUT};
+use crate::routes::READ_TIMEOUT;
 
 /// The largest JSON body, in bytes.
 const LARGEST: usize = 1024 * 1024;
@@ -123,20 +123,16 @@ pub(crate) async fn within(
 
 /// Waits for the whole body before anything is decided: a right that is checked first and used when
 /// the last byte comes could be gone by then.
-pub(crate) async fn arrived(mut request: Request) -> Result<Request> {
-    let body = request.take_body();
-    // Most requests have none: nothing to wait for, and no memory to set aside.
-    if body.is_empty() {
-        return Ok(request);
-    }
-    let platform =
-        request.data::<Platform>().ok_or_else(|| ApiError::bug("routes without a platform"))?;
-    let memory = platform.bodies.clone();
-    let (bytes, room) = within(body, LARGEST, &memory).await?;
+pub(crate) async fn arrived(
+    request: &mut Request,
+    body: poem::Body,
+    memory: &Arc<Semaphore>,
+) -> Result<()> {
+    let (bytes, room) = within(body, LARGEST, memory).await?;
     request.set_body(bytes);
     // Given back with the request.
     request.extensions_mut().insert(Arc::new(room));
-    Ok(request)
+    Ok(())
 }
 
 /// Reads a body that nobody wants, for the same reason.

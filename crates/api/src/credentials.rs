@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use kici_domain::App;
-use kici_domain::access::{Caller, Presents};
+use kici_domain::access::{Caller, Operation, Presents};
 use kici_model::text::RequestId;
 use kici_rbac::Need;
 use poem::PathPattern;
+use poem::http::Method;
 use poem::http::header::AUTHORIZATION;
 use poem::{Request, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
@@ -24,7 +25,7 @@ pub(crate) struct Knock<'a> {
     pub(crate) app: &'a App,
     presents: Option<Presents<'a>>,
     request_id: &'a RequestId,
-    operation: String,
+    operation: Operation,
 }
 
 impl<'a> Knock<'a> {
@@ -35,8 +36,8 @@ impl<'a> Knock<'a> {
         if let Some(Presents::Cookie(_)) = presents {
             cookies::check_site(request, app)?;
         }
-        let path = request.data::<PathPattern>().map_or("", |pattern| &pattern.0);
-        let operation = format!("{} {path}", request.method());
+        let pattern = request.data::<PathPattern>().map(|pattern| pattern.0.clone());
+        let operation = Operation::new(name(request.method()), pattern.unwrap_or_default());
         Ok(Self { app, presents, request_id: request_id::of(request)?, operation })
     }
 
@@ -44,6 +45,18 @@ impl<'a> Knock<'a> {
         let Self { presents, request_id, operation, .. } = self;
         Caller { presents: *presents, request_id, operation }
     }
+}
+
+/// The methods that operations have.
+fn name(method: &Method) -> &'static str {
+    const METHODS: [(&Method, &str); 5] = [
+        (&Method::GET, "GET"),
+        (&Method::POST, "POST"),
+        (&Method::PUT, "PUT"),
+        (&Method::PATCH, "PATCH"),
+        (&Method::DELETE, "DELETE"),
+    ];
+    METHODS.iter().find(|(known, _)| *known == method).map_or("?", |(_, name)| name)
 }
 
 /// What a request brings.

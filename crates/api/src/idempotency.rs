@@ -31,8 +31,7 @@ struct Named {
 /// Claims the key of a request, where it has one; an answer that was given before ends it here.
 pub(crate) async fn claim(request: &Request, actor: &Actor) -> Result<()> {
     let Some(named) = request.extensions().get::<Named>() else { return Ok(()) };
-    let platform =
-        request.data::<Platform>().ok_or_else(|| ApiError::bug("routes without a platform"))?;
+    let platform = Platform::of(request)?;
     let begun =
         idempotency::begin(&platform.app, actor, named.key.clone(), &named.fingerprint).await;
     match begun.map_err(ApiError::from)? {
@@ -44,15 +43,18 @@ pub(crate) async fn claim(request: &Request, actor: &Actor) -> Result<()> {
     }
 }
 
-/// Remembers the answer to a change that calls itself something.
+/// What a change calls itself, where it does.
+pub(crate) fn key(request: &Request) -> Option<HeaderValue> {
+    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    request.headers().get(KEY).filter(|_| is_change).cloned()
+}
+
+/// Remembers the answer to a change that calls itself `key`.
 pub(crate) async fn remember<E: Endpoint + 'static>(
     next: Arc<E>,
     mut request: Request,
+    key: HeaderValue,
 ) -> Result<Response> {
-    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let Some(key) = request.headers().get(KEY).filter(|_| is_change) else {
-        return next.call(request).await.map(IntoResponse::into_response);
-    };
     let key = key.to_str().unwrap_or_default().parse::<IdempotencyKey>().map_err(|error| {
         let (path, message) = ("Idempotency-Key".to_owned(), error.to_string());
         ApiError::fields(vec![FieldError { path, message, position: None }])
@@ -64,8 +66,7 @@ pub(crate) async fn remember<E: Endpoint + 'static>(
     let named = Named { key, fingerprint, claim: Arc::default() };
     let claim = named.claim.clone();
     request.extensions_mut().insert(named);
-    let platform =
-        request.data::<Platform>().ok_or_else(|| ApiError::bug("routes without a platform"))?;
+    let platform = Platform::of(&request)?;
     let (tasks, app) = (platform.tasks.clone(), platform.app.clone());
     // A task of its own: what a caller began who hangs up is done, and its answer kept.
     let done = tasks.spawn(

@@ -1,6 +1,7 @@
 //! `GET /ws`: the upgrade to a WebSocket, and poem's socket as the link sees one.
 
 use std::future::ready;
+use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use kici_link::{Frame, Received};
@@ -14,7 +15,10 @@ use crate::routes::Platform;
 
 /// Upgrades; who it is and what it may do is told by the first frame.
 #[handler]
-pub(crate) fn upgrade(socket: WebSocket, platform: Data<&Platform>) -> Result<impl IntoResponse> {
+pub(crate) fn upgrade(
+    socket: WebSocket,
+    platform: Data<&Arc<Platform>>,
+) -> Result<impl IntoResponse> {
     let config = WebSocketConfig::default()
         .max_frame_size(Some(MAX_FRAME))
         .max_message_size(Some(MAX_FRAME));

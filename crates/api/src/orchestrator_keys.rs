@@ -145,7 +145,7 @@ impl OrchestratorKeys {
         &self,
         org: Org<perm::ApiKeysAdmin>,
         key: Path<Txt<CredentialId>>,
-        platform: Data<&Platform>,
+        platform: Data<&Arc<Platform>>,
         body: Body<Rotation>,
     ) -> Result<Created, ApiError> {
         // A task of its own, as in `revoke`.
@@ -167,7 +167,7 @@ impl OrchestratorKeys {
         &self,
         org: Org<perm::ApiKeysAdmin>,
         key: Path<Txt<CredentialId>>,
-        platform: Data<&Platform>,
+        platform: Data<&Arc<Platform>>,
     ) -> Result<Revoked, ApiError> {
         // A task of its own: a caller that hangs up must not leave the key revoked and its links
         // open.

@@ -1,17 +1,16 @@
 //! The one error body, and the only place that knows which failure is which HTTP status.
 
-use std::sync::Arc;
-
 use kici_domain::{EnterError, Fault, Kind};
 use kici_rbac::{Level, Resource};
 use poem::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, IntoResponse, Request, Response, Result};
+use poem::{Request, Response, Result};
 use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiResponse, Object, OperationId};
 
-use crate::{document, request_id};
+use crate::document;
+use crate::request_id::Arrived;
 
 /// Every error of this API.
 #[derive(Debug, Clone, Default, Object)]
@@ -241,32 +240,31 @@ impl ApiResponse for ApiError {
     }
 }
 
-/// Gives every failure the one body, those of the framework too.
-pub(crate) async fn answer<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
-    let id = request_id::of(&request)?.clone();
-    let request_line = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = match next.call(request).await {
-        Ok(response) => response.into_response(),
+/// The answer to a request. Gives every failure the one body, those of the framework too.
+pub(crate) fn answer(arrived: &Arrived, answered: Result<Response>) -> Response {
+    let mut response = match answered {
+        Ok(response) => response,
         Err(error) if error.is_from_response() => error.into_response(),
         Err(error) => {
             let operation = error.data::<OperationId>().copied();
-            let mut answer = poem::Error::from(framework(&request_line, &error)).into_response();
+            let problem = framework(&arrived.method, arrived.uri.path(), &error);
+            let mut answer = poem::Error::from(problem).into_response();
             operation.into_iter().for_each(|id| answer.set_data(id));
             answer
         }
     };
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
-        problem.request_id = id.to_string();
+        problem.request_id = arrived.id.to_string();
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response.set_body(problem.to_json_string());
     }
-    Ok(response)
+    response
 }
 
 /// What the framework refuses by itself: unknown paths, wrong methods, unreadable parameters.
-fn framework((method, path): &(Method, String), error: &poem::Error) -> ApiError {
+fn framework(method: &Method, path: &str, error: &poem::Error) -> ApiError {
     let status = error.status();
     match status {
         StatusCode::NOT_FOUND => {
@@ -309,16 +307,16 @@ fn unreadable(error: &poem::Error) -> String {
 }
 
 /// Refuses requests that were sent to another name than `only`, where there is one.
-pub(crate) fn check_host(request: Request, only: Option<&str>) -> Result<Request> {
-    let Some(only) = only else { return Ok(request) };
+pub(crate) fn check_host(request: &Request, only: Option<&str>) -> Result<(), ApiError> {
+    let Some(only) = only else { return Ok(()) };
     let host = request.header(header::HOST).unwrap_or_default();
     let port = |digits: &str| digits.bytes().all(|c| c.is_ascii_digit());
     let name =
         host.rsplit_once(':').filter(|(_, digits)| port(digits)).map_or(host, |(name, _)| name);
     if [only, "localhost", "127.0.0.1", "[::1]"].contains(&name) {
-        Ok(request)
+        Ok(())
     } else {
         let error = format!("This server answers on this machine only, not as `{name}`");
-        Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", error).into())
+        Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", error))
     }
 }

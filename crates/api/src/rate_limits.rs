@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use poem::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, IntoResponse, Request, Response, Result};
+use poem::{Request, Response, Result};
 
 use crate::client_ip;
 use crate::credentials;
@@ -93,6 +93,18 @@ struct Left {
 const KNOWN: Duration = Duration::from_secs(10 * 60);
 /// The most credentials that are known; more are forgotten, and then counted like strangers.
 const MOST_KNOWN: usize = 100_000;
+
+impl Left {
+    /// The headers of the draft `RateLimit-*`.
+    fn told(self) -> [(HeaderName, HeaderValue); 3] {
+        [
+            ("ratelimit-limit", u64::from(self.limit)),
+            ("ratelimit-remaining", self.remaining),
+            ("ratelimit-reset", self.reset),
+        ]
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from(value)))
+    }
+}
 
 impl<K: Eq + Hash> Buckets<K> {
     fn new(per_minute: Option<NonZeroU32>, burst: NonZeroU32) -> Option<Self> {
@@ -180,66 +192,62 @@ impl Limiter {
     }
 }
 
-/// Serves a request of the API, if its sender has not asked too often.
-pub(crate) async fn limit<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
-    let platform =
-        request.data::<Platform>().ok_or_else(|| ApiError::bug("routes without a platform"))?;
-    let (limiter, address) =
-        (platform.limiter.clone(), client_ip::of(&request, &platform.trusted_proxies));
-    let key = credentials::presented(&request, &platform.app);
-    let key = key.map(|token| limiter.hasher.hash_one(token));
-    let is_known = key.is_some_and(|key| limiter.is_known(key));
-    if let (Some(failures), Some(address), false) = (&limiter.failures, address, is_known)
-        && failures.is_spent(&address)
-    {
-        let text = "Too many requests from this address have had a token that opens nothing";
-        return Err(too_many(text, 60).into());
-    }
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let bucket = if is_read { &limiter.reads } else { &limiter.writes };
-    let left = bucket.as_ref().zip(key).map(|(bucket, key)| bucket.take(key));
-    if let Some(left) = left.filter(|left| left.is_empty) {
-        let kind = if is_read { "read" } else { "changed something" };
-        let text = format!("This token has {kind} more than {} times a minute", left.limit);
-        let response = poem::Error::from(too_many(&text, left.reset)).into_response();
-        return Ok(told(response, left));
-    }
-    let response = match next.call(request).await {
-        Ok(response) => response.into_response(),
-        Err(error) if error.is_from_response() => error.into_response(),
-        // What the framework refuses by itself gets its body further out.
-        Err(error) => return Err(error),
-    };
-    match (response.status(), key) {
-        (StatusCode::UNAUTHORIZED, _) => {
-            if let (Some(failures), Some(address)) = (&limiter.failures, address) {
-                failures.take(address);
-            }
+/// A request of the API that is counted.
+pub(crate) struct Counted {
+    address: Option<IpAddr>,
+    key: Option<u64>,
+    left: Option<Left>,
+}
+
+impl Limiter {
+    /// Counts a request of the API.
+    ///
+    /// # Errors
+    /// Its sender has asked too often.
+    pub(crate) fn count(&self, request: &Request, platform: &Platform) -> Result<Counted> {
+        let address = client_ip::of(request, &platform.trusted_proxies);
+        let key = credentials::presented(request, &platform.app);
+        let key = key.map(|token| self.hasher.hash_one(token));
+        let is_known = key.is_some_and(|key| self.is_known(key));
+        if let (Some(failures), Some(address), false) = (&self.failures, address, is_known)
+            && failures.is_spent(&address)
+        {
+            let text = "Too many requests from this address have had a token that opens nothing";
+            return Err(too_many(text, 60).into());
         }
-        // Any other answer may have come before anybody looked at the token.
-        (status, Some(key)) if status.is_success() => limiter.note(key),
-        _ => {}
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let bucket = if is_read { &self.reads } else { &self.writes };
+        let left = bucket.as_ref().zip(key).map(|(bucket, key)| bucket.take(key));
+        if let Some(left) = left.filter(|left| left.is_empty) {
+            let kind = if is_read { "read" } else { "changed something" };
+            let text = format!("This token has {kind} more than {} times a minute", left.limit);
+            let refused = too_many(&text, left.reset);
+            let refused = left
+                .told()
+                .into_iter()
+                .fold(refused, |refused, (name, value)| refused.with_header(name, value));
+            return Err(refused.into());
+        }
+        Ok(Counted { address, key, left })
     }
-    Ok(match left {
-        Some(left) => told(response, left),
-        None => response,
-    })
+
+    /// Learns from the answer, and tells in it what is left.
+    pub(crate) fn answered(&self, counted: &Counted, response: &mut Response) {
+        match (response.status(), counted.key) {
+            (StatusCode::UNAUTHORIZED, _) => {
+                if let (Some(failures), Some(address)) = (&self.failures, counted.address) {
+                    failures.take(address);
+                }
+            }
+            // Any other answer may have come before anybody looked at the token.
+            (status, Some(key)) if status.is_success() => self.note(key),
+            _ => {}
+        }
+        response.headers_mut().extend(counted.left.into_iter().flat_map(Left::told));
+    }
 }
 
 fn too_many(text: &str, seconds: u64) -> ApiError {
     let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", text);
     error.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
-}
-
-/// The headers of the draft `RateLimit-*`.
-fn told(mut response: Response, left: Left) -> Response {
-    let headers = response.headers_mut();
-    for (name, value) in [
-        ("ratelimit-limit", u64::from(left.limit)),
-        ("ratelimit-remaining", left.remaining),
-        ("ratelimit-reset", left.reset),
-    ] {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
-    }
-    response
 }

@@ -1,6 +1,7 @@
 //! `/webhook/{org}/…`, where providers post. The orchestrator's verdict is the answer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kici_domain::webhooks::{self, Incoming, Target};
 use kici_model::delivery::MAX_BODY;
@@ -54,8 +55,7 @@ impl<'a> ApiExtractor<'a> for Posted {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let platform =
-            request.data::<Platform>().ok_or_else(|| ApiError::bug("routes without a platform"))?;
+        let platform = Platform::of(request)?;
         let declared = request.header(header::CONTENT_LENGTH);
         Ok(Self {
             headers: headers(request.headers()),
@@ -121,7 +121,7 @@ impl Webhooks {
         /// `sha256=` and the HMAC of the body: for the orchestrator, which refuses it with 401.
         #[oai(name = "X-Hub-Signature-256")]
         _signature: Declared<false>,
-        platform: Data<&Platform>,
+        platform: Data<&Arc<Platform>>,
         posted: Posted,
     ) -> Result<Json<WebhookAccepted>, ApiError> {
         take(&platform, &org.0, Target::GitHub, posted).await
@@ -145,7 +145,7 @@ impl Webhooks {
         /// What happened; the headers of Gitea, Gogs, GitLab and GitHub stand in for it.
         #[oai(name = "X-Event-Type")]
         _event: Declared<false>,
-        platform: Data<&Platform>,
+        platform: Data<&Arc<Platform>>,
         posted: Posted,
     ) -> Result<Json<WebhookAccepted>, ApiError> {
         take(&platform, &org.0, Target::Generic(&source.0), posted).await

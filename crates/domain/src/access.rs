@@ -10,6 +10,8 @@ mod link;
 mod person;
 mod present;
 
+use std::sync::Arc;
+
 use kici_model::audit::{Action, Actor, AuditEntry};
 use kici_model::credentials::{Bearer, Credential, Means, Presented};
 use kici_model::orgs::OrgState;
@@ -39,8 +41,30 @@ pub struct Caller<'a> {
     pub presents: Option<Presents<'a>>,
     /// The id of their request.
     pub request_id: &'a RequestId,
-    /// What they ask for, such as `DELETE /orgs/:org/teams/:team`; for the audit log.
-    pub operation: &'a str,
+    /// What they ask for.
+    pub operation: &'a Operation,
+}
+
+/// What somebody asks for, such as `DELETE /orgs/:org/teams/:team`; for the audit log. Nothing is
+/// written out before it has to be.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    method: &'static str,
+    path: Arc<str>,
+}
+
+impl Operation {
+    /// `method` of the pattern `path`.
+    #[must_use]
+    pub fn new(method: &'static str, path: Arc<str>) -> Self {
+        Self { method, path }
+    }
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
 }
 
 /// Hides what they present.
@@ -59,7 +83,7 @@ pub struct Org<P: Permission> {
     grant: P::Proof<OrgId>,
     presented: Presented,
     request_id: RequestId,
-    operation: String,
+    operation: Operation,
 }
 
 impl<P: Permission> Org<P> {
@@ -132,7 +156,7 @@ impl<P: Permission> Org<P> {
                 return Err(denied.into());
             }
         };
-        let (request_id, operation) = (caller.request_id.clone(), caller.operation.to_owned());
+        let (request_id, operation) = (caller.request_id.clone(), caller.operation.clone());
         Ok(Self { actor, access, roles, grant, presented, request_id, operation })
     }
 

@@ -12,7 +12,7 @@ use kici_model::{AuditId, CredentialId, OrgId, Timestamp};
 use kici_rbac::Denied;
 use serde_json::json;
 
-use crate::access::Caller;
+use crate::access::{Caller, Operation};
 use crate::{App, Trouble};
 
 /// How exact a last use is.
@@ -69,7 +69,7 @@ impl Notes {
             org: Some(org.clone()),
             actor,
             action: Action::AccessDenied,
-            target: caller.operation.to_owned(),
+            target: caller.operation.to_string(),
             details: Some(json!({
                 "required": needed.collect::<Vec<_>>(),
                 "held": denied.held().map(|level| level.to_string()),
@@ -82,7 +82,7 @@ impl Notes {
 }
 
 /// The same for all that is counted together.
-fn id(org: &OrgId, actor: &Actor, operation: &str, now: Timestamp) -> Option<AuditId> {
+fn id(org: &OrgId, actor: &Actor, operation: &Operation, now: Timestamp) -> Option<AuditId> {
     let minute = now.micros() / 60_000_000;
     let text = format!("{org} {} {} {operation} {minute}", actor.kind(), actor.id());
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());

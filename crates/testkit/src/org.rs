@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use kici_domain::access::{self, Caller, Presents};
+use kici_domain::access::{self, Caller, Operation, Presents};
 use kici_domain::api_keys::NewApiKey;
 use kici_domain::orchestrator_keys::NewOrchestratorKey;
 use kici_domain::roles::NewRole;
@@ -57,7 +57,8 @@ impl TestOrg {
     pub async fn enter<P: Permission>(&self, platform: &TestPlatform) -> anyhow::Result<Org<P>> {
         let request_id: RequestId = "test".parse()?;
         let presents = Some(Presents::Bearer(&self.token));
-        let caller = Caller { presents, request_id: &request_id, operation: "test" };
+        let operation = Operation::new("test", Arc::default());
+        let caller = Caller { presents, request_id: &request_id, operation: &operation };
         Ok(access::enter::<P>(platform.app(), caller, self.id.as_str()).await?)
     }
 

@@ -4,9 +4,10 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
-use kici_domain::access::{self, Caller, Presents};
+use kici_domain::access::{self, Caller, Operation, Presents};
 use kici_domain::api_keys::NewApiKey;
 use kici_domain::orchestrator_keys::NewOrchestratorKey;
 use kici_domain::{App, Org, api_keys, orchestrator_keys, setup};
@@ -118,7 +119,8 @@ async fn opens<P: Permission>(app: &App, token: &str, org: &str) -> bool {
 async fn knock<P: Permission>(app: &App, token: &str, org: &str) -> anyhow::Result<Org<P>> {
     let request_id: RequestId = "dev".parse()?;
     let presents = Some(Presents::Bearer(token));
-    let caller = Caller { presents, request_id: &request_id, operation: "dev" };
+    let operation = Operation::new("dev", Arc::default());
+    let caller = Caller { presents, request_id: &request_id, operation: &operation };
     Ok(access::enter::<P>(app, caller, org).await?)
 }
 
