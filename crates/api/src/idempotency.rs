@@ -43,10 +43,15 @@ pub(crate) async fn claim(request: &Request, actor: &Actor) -> Result<()> {
     }
 }
 
+/// Questions that are posted, for their bodies: they change nothing.
+const QUESTIONS: [&str; 3] = ["/permissions/explain", "/permissions/batch", "/roles/simulate"];
+
 /// What a change calls itself, where it does.
 pub(crate) fn key(request: &Request) -> Option<HeaderValue> {
-    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    request.headers().get(KEY).filter(|_| is_change).cloned()
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let path = request.uri().path();
+    let is_question = is_read || QUESTIONS.iter().any(|question| path.ends_with(question));
+    request.headers().get(KEY).filter(|_| !is_question).cloned()
 }
 
 /// Remembers the answer to a change that calls itself `key`.

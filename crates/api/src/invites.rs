@@ -168,7 +168,7 @@ pub(crate) struct PendingInvite {
 /// Your open invitations.
 #[derive(Debug, Object)]
 pub(crate) struct PendingInviteList {
-    /// Oldest first; those that have expired too.
+    /// Newest first, at most 200; those that have expired too.
     invites: Vec<PendingInvite>,
 }
 

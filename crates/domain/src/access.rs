@@ -82,6 +82,7 @@ pub struct Org<P: Permission> {
     roles: Vec<RoleGrant>,
     grant: P::Proof<OrgId>,
     presented: Presented,
+    is_limited: bool,
     request_id: RequestId,
     operation: Operation,
 }
@@ -110,6 +111,12 @@ impl<P: Permission> Org<P> {
     /// The roles that reach them, or the maker of the key that they are, with their ways.
     pub fn roles(&self) -> &[RoleGrant] {
         &self.roles
+    }
+
+    /// Whether they came with a token that does less than its person could, or is a program's: such a
+    /// one has no say over what is the person's own.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.is_limited
     }
 
     /// The proof of another permission, where they hold it.
@@ -146,6 +153,7 @@ impl<P: Permission> Org<P> {
             return Err(EnterError::Unknown);
         }
         let org = known.org.ok_or(EnterError::Hidden)?;
+        let is_limited = known.credential.bearer.is_limited();
         let Admitted { actor, access, roles } = admit(known.credential, org)?;
         let grant = match access.require::<P>() {
             Ok(grant) => grant,
@@ -157,7 +165,7 @@ impl<P: Permission> Org<P> {
             }
         };
         let (request_id, operation) = (caller.request_id.clone(), caller.operation.clone());
-        Ok(Self { actor, access, roles, grant, presented, request_id, operation })
+        Ok(Self { actor, access, roles, grant, presented, is_limited, request_id, operation })
     }
 
     /// The entry that tells that they did `action` to `target`.

@@ -38,6 +38,9 @@ pub enum MembersError {
     /// Somebody acts for them, and they have to do it themselves.
     #[error("Only people leave: use a personal access token (`kici_pat_`)")]
     PersonRequired,
+    /// A token with bounds has no say over a membership.
+    #[error("A token with scopes, or of an agent, can't leave an organization")]
+    Limited,
     /// They are the last one.
     #[error("An organization keeps at least one owner who is not suspended, and this is the last")]
     LastOwner,
@@ -70,7 +73,9 @@ impl Fault for MembersError {
             Self::Already | Self::LastOwner => Kind::Conflict,
             Self::NoRole(_) => Kind::Invalid,
             Self::NoMember(_) => Kind::Missing,
-            Self::OwnersOnly | Self::PersonRequired | Self::Escalation(_) => Kind::Denied,
+            Self::OwnersOnly | Self::PersonRequired | Self::Limited | Self::Escalation(_) => {
+                Kind::Denied
+            }
             Self::Cursor(error) => error.kind(),
             Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
@@ -85,7 +90,7 @@ impl Fault for MembersError {
             Self::LastOwner => "last_owner",
             Self::OwnersOnly => "owners_only",
             Self::PersonRequired => "person_required",
-            Self::Escalation(_) => "escalation",
+            Self::Limited | Self::Escalation(_) => "escalation",
             Self::Cursor(error) => error.code(),
             Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),

@@ -3,17 +3,21 @@
 
 mod templates;
 
+use std::collections::BTreeSet;
+
 use kici_model::audit::Action;
 use kici_model::roles::Role;
 use kici_model::text::{Description, RoleName};
 use kici_model::{OrgId, RoleId};
-use kici_rbac::escalation::Escalation;
-use kici_rbac::simulate::{Change, NotThere, PersonChange, simulate as compare};
-use kici_rbac::{Denied, Granted, Matrix, RepoPattern, perm};
+use kici_rbac::escalation::{self, Escalation};
+use kici_rbac::simulate::{Assignments, Change, NotThere, PersonChange, simulate as compare};
+use kici_rbac::{Denied, Effective, Granted, Matrix, RepoPattern, perm};
 use kici_store::{Lost, StoreError, WriteTx};
+use serde_json::{Value, json};
 
 pub use templates::{TEMPLATES, Template};
 
+use crate::invites::receives;
 use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
 /// Why something could not be done with a role.
@@ -144,8 +148,13 @@ pub async fn create(
     };
     let entry = org.audit(app, Action::RoleCreated, &role.id)?;
     let (mut tx, org) = org.begin(app).await?;
+    // Of whoever is invited without a role the one of this name will be.
+    let before = tx.org_chart(org.grant()).await?;
+    let mut after = before.clone();
+    after.roles.push(plain(&role));
+    check_invited(&mut tx, &org, &before, &after).await?;
     tx.create_role(org.grant(), &role).await.map_err(|error| taken(error, &role.name))?;
-    tx.commit(entry).await?;
+    tx.commit(entry.with(told(&role))).await?;
     Ok(role)
 }
 
@@ -186,12 +195,11 @@ pub async fn update(
         permissions: change.permissions,
         patterns: change.patterns.clone(),
     };
-    // A name or a description gives nobody anything.
-    if change.permissions.is_some() || change.patterns.is_some() {
-        for person in compare(&tx.org_chart(org.grant()).await?, &edit)? {
-            person.check(org.effective())?;
-        }
+    let before = tx.org_chart(org.grant()).await?;
+    for person in compare(&before, &edit)? {
+        person.check(org.effective())?;
     }
+    let was = told(&role);
     let changed = Role {
         name: change.name.unwrap_or(role.name),
         description: change.description.unwrap_or(role.description),
@@ -199,8 +207,13 @@ pub async fn update(
         patterns: change.patterns.unwrap_or(role.patterns),
         ..role
     };
+    let mut after = before.clone();
+    after.roles.retain(|role| role.id != id.as_str());
+    after.roles.push(plain(&changed));
+    // A name gives something as well: invitations without roles find theirs by it.
+    check_invited(&mut tx, &org, &before, &after).await?;
     tx.update_role(org.grant(), &changed).await.map_err(|error| taken(error, &changed.name))?;
-    tx.commit(entry).await?;
+    tx.commit(entry.with(json!({"before": was, "after": told(&changed)}))).await?;
     Ok(changed)
 }
 
@@ -217,9 +230,9 @@ pub async fn delete(
 ) -> Result<Lost, RolesError> {
     let entry = org.audit(app, Action::RoleDeleted, id)?;
     let (mut tx, org) = org.begin(app).await?;
-    editable(&mut tx, org.grant(), id, tags).await?;
+    let role = editable(&mut tx, org.grant(), id, tags).await?;
     let lost = tx.delete_role(org.grant(), id).await?;
-    tx.commit(entry).await?;
+    tx.commit(entry.with(told(&role))).await?;
     Ok(lost)
 }
 
@@ -251,6 +264,41 @@ pub async fn simulate(
     let keys_narrowed = makers.iter().filter(narrows).count();
     let refused = people.iter().find_map(|person| person.check(org.effective()).err());
     Ok(Simulation { people, keys_narrowed, refused })
+}
+
+/// Nobody gives by a change of roles what they do not have to those who are invited: the invitation
+/// may be that of somebody who has it.
+async fn check_invited(
+    tx: &mut WriteTx,
+    org: &Org<perm::MembersAdmin>,
+    before: &Assignments,
+    after: &Assignments,
+) -> Result<(), RolesError> {
+    // A role that is gone makes an invitation void.
+    let given = |chart: &Assignments, roles: &BTreeSet<RoleId>| {
+        receives(chart, roles).unwrap_or_else(|_| Effective::none())
+    };
+    for roles in tx.invited_roles(org.grant()).await? {
+        escalation::check(org.effective(), &given(before, &roles), &given(after, &roles))?;
+    }
+    Ok(())
+}
+
+/// The role as the comparison sees it.
+fn plain(role: &Role) -> kici_rbac::Role {
+    kici_rbac::Role {
+        id: role.id.to_string(),
+        name: role.name.to_string(),
+        is_owner: role.is_owner,
+        permissions: role.permissions,
+        patterns: role.patterns.clone(),
+    }
+}
+
+/// What the audit log tells of a role.
+fn told(role: &Role) -> Value {
+    let patterns: Vec<_> = role.patterns.iter().map(ToString::to_string).collect();
+    json!({"name": role.name.as_str(), "permissions": role.permissions, "repoPatterns": patterns})
 }
 
 async fn editable(

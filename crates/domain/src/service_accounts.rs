@@ -143,7 +143,7 @@ pub async fn create(
 /// Changes an account.
 ///
 /// # Errors
-/// It would gain what the caller does not have, the name is taken, there is no such account, or the
+/// It would gain, or lose, what the caller does not have, the name is taken, there is no such account, or the
 /// server did not do its part.
 pub async fn update(
     app: &App,
@@ -161,6 +161,11 @@ pub async fn update(
         ..old.clone()
     };
     escalation::check(org.effective(), &may(old.permissions), &may(changed.permissions))?;
+    // Who takes from an account what they do not have themselves could add a key to it now, and be
+    // more once somebody has mended it.
+    if changed.permissions != old.permissions {
+        escalation::check(org.effective(), &Effective::none(), &may(old.permissions))?;
+    }
     let written = tx.update_service_account(org.grant(), &changed).await;
     written.map_err(|error| taken(error, &changed.name))?;
     let details = json!({"before": old.permissions, "after": changed.permissions});

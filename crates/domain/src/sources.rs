@@ -71,7 +71,8 @@ pub async fn register(
     Ok(done)
 }
 
-/// Removes sources for good, and says which were there.
+/// Removes sources for good, and says which were there. A key that may not register one may not
+/// remove it either.
 ///
 /// # Errors
 /// The database fails; then none was removed.
@@ -82,7 +83,7 @@ pub async fn deregister(
 ) -> Result<Vec<RoutingKey>, Trouble> {
     let mut removed = Vec::new();
     let mut tx = app.store.record().await?;
-    for key in routing_keys {
+    for key in routing_keys.iter().filter(|key| link.may_register(key)) {
         if tx.deregister_source(link.grant(), key).await? {
             removed.push(key.clone());
         }

@@ -100,6 +100,14 @@ pub enum Bearer {
     },
 }
 
+impl Bearer {
+    /// Whether it is less than a person: a token with scopes, one of an agent, or a key.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        !matches!(self, Self::Person { scopes: None, agent: None, .. })
+    }
+}
+
 /// Whether a credential still works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialState {

@@ -108,7 +108,7 @@ texts! {
     RequestId = ascii("a request id", 128);
 }
 
-/// An e-mail address in lower case: something before and after one `@`, at most 254 bytes.
+/// An e-mail address, its ASCII letters in lower case: something before and after one `@`, at most 254 bytes.
 ///
 /// Whether mail arrives there is the business of verification, not of parsing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -124,7 +124,8 @@ impl FromStr for Email {
             })
             && !text.chars().any(|c| c.is_whitespace() || c.is_control());
         if good {
-            Ok(Self(text.to_lowercase().into()))
+            // Of ASCII alone: other letters can become one of another address.
+            Ok(Self(text.to_ascii_lowercase().into()))
         } else {
             Err(TextError::new("an e-mail address looks like `ada@example.org`"))
         }

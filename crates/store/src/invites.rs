@@ -13,6 +13,7 @@ use sea_orm::{
 
 use crate::error::OrCorrupt;
 use crate::members::memberships;
+use crate::org_chart::MayCompare;
 use crate::{Store, StoreError, WriteTx, users};
 
 const TABLE: &str = "invites";
@@ -43,15 +44,17 @@ SELECT i.id, i.org_id, i.email, i.role_ids, i.invited_by, i.created_at, i.expire
 FROM identities n
 JOIN invites i ON i.email = n.email AND i.settled_as IS NULL
 JOIN orgs o ON o.id = i.org_id
-WHERE n.user_id = $1 AND n.email_verified
-ORDER BY i.created_at, i.id
+WHERE n.user_id = $1 AND n.email_verified AND ($2 IS NULL OR i.id = $2)
+ORDER BY i.created_at DESC, i.id DESC
 LIMIT 200";
 
+/// All of them, or the one.
 async fn pending(
     db: &impl ConnectionTrait,
     user: &UserId,
+    one: Option<&InviteId>,
 ) -> Result<Vec<PendingInvite>, StoreError> {
-    let values = [user.as_str().into()];
+    let values = [user.as_str().into(), one.map(InviteId::to_string).into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), PENDING, values);
     let mut found = Vec::new();
     for row in db.query_all_raw(statement).await? {
@@ -75,7 +78,7 @@ async fn pending(
 }
 
 impl Store {
-    /// The open invitations to the address that a person has verified, oldest first, at most 200.
+    /// The open invitations to the address that a person has verified, newest first, at most 200.
     ///
     /// # Errors
     /// The database fails.
@@ -83,7 +86,7 @@ impl Store {
         &self,
         grant: &Granted<perm::Person, UserId>,
     ) -> Result<Vec<PendingInvite>, StoreError> {
-        pending(&self.read, grant.tenant()).await
+        pending(&self.read, grant.tenant(), None).await
     }
 }
 
@@ -97,8 +100,8 @@ impl WriteTx {
         grant: &Granted<perm::Person, UserId>,
         id: &InviteId,
     ) -> Result<Option<Invite>, StoreError> {
-        let found = pending(&self.tx, grant.tenant()).await?;
-        Ok(found.into_iter().map(|pending| pending.invite).find(|invite| invite.id == *id))
+        let found = pending(&self.tx, grant.tenant(), Some(id)).await?;
+        Ok(found.into_iter().map(|pending| pending.invite).next())
     }
 
     /// Ends an invitation that [`pending_invite`](Self::pending_invite) has found; `false` when
@@ -159,6 +162,23 @@ impl WriteTx {
         };
         row.insert(&self.tx).await?;
         Ok(())
+    }
+
+    /// The roles of the open invitations, those that have expired too; empty stands for the role
+    /// Member. Each set comes once.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn invited_roles(
+        &mut self,
+        grant: &impl MayCompare,
+    ) -> Result<BTreeSet<BTreeSet<RoleId>>, StoreError> {
+        let rows = row::Entity::find()
+            .filter(row::Column::OrgId.eq(grant.org().as_str()))
+            .filter(row::Column::SettledAs.is_null())
+            .all(&self.tx)
+            .await?;
+        rows.into_iter().map(|row| Ok(invite(row)?.roles)).collect()
     }
 
     /// How many invitations of the organisation are open.

@@ -133,4 +133,64 @@ on_both_databases! {
         problem(send(&platform, &deputy, Method::POST, &path, Value::Null).await, 403, "escalation").await;
         problem(invite(&org, "d@example.org", json!(["rol_0nothing"])).await, 422, "not_there").await;
     }
+
+    async fn nobody_gives_to_the_invited_by_a_role_what_they_do_not_have(database: Database) {
+        let (platform, _) = crate::visitor::platform(&database, vec![person("ada")]).await;
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let held = Matrix::only(Resource::Members, Level::Admin);
+        let deputy = org.member(&platform, held).await.unwrap();
+        let deputy = TestOrg { token: deputy.token, ..org.clone() };
+        let role = async |who: &TestOrg, name: &str, permissions: Value| {
+            let sent = json!({"name": name, "permissions": permissions});
+            send(&platform, who, Method::POST, "/roles", sent).await
+        };
+        let strong = body(role(&deputy, "Empty", json!({})).await).await["id"].as_str().unwrap().to_owned();
+        let roles = body(send(&platform, &org, Method::GET, "/roles", Value::Null).await).await;
+        let id = |name: &str| {
+            let role = roles["roles"].as_array().unwrap().iter().find(|role| role["name"] == name).unwrap();
+            role["id"].as_str().unwrap().to_owned()
+        };
+        let sent = json!({"email": "grace@example.org", "roleIds": [strong]});
+        body(send(&platform, &org, Method::POST, "/invites", sent).await).await;
+        // The role reaches nobody, but will.
+        let path = format!("/roles/{strong}");
+        let patch = async |path: &str, sent: Value| send(&platform, &deputy, Method::PATCH, path, sent).await;
+        problem(patch(&path, json!({"permissions": {"secrets": "admin"}})).await, 403, "escalation").await;
+        assert_eq!(patch(&path, json!({"permissions": {"members": "read"}})).await.status(), 200);
+        body(send(&platform, &org, Method::POST, "/invites", json!({"email": "ada@example.org"})).await).await;
+        // Another role of the name is what an invitation without roles means from then on.
+        let member = format!("/roles/{}", id("Member"));
+        assert_eq!(patch(&member, json!({"name": "Members"})).await.status(), 200);
+        problem(role(&deputy, "Member", json!({"secrets": "admin"})).await, 403, "escalation").await;
+        problem(send(&platform, &deputy, Method::POST, &format!("/roles/{}/clone", id("Owner")), json!({"name": "member"})).await, 403, "escalation").await;
+        problem(patch(&member, json!({"name": "Member"})).await, 403, "escalation").await;
+        body(role(&org, "Strong", json!({"secrets": "admin"})).await).await;
+        let roles = body(send(&platform, &org, Method::GET, "/roles", Value::Null).await).await;
+        let strong = roles["roles"].as_array().unwrap().iter().find(|role| role["name"] == "Strong").unwrap()["id"].as_str().unwrap().to_owned();
+        problem(patch(&format!("/roles/{strong}"), json!({"name": "Member"})).await, 403, "escalation").await;
+        let token = signed_in(&platform, "ada").await;
+        let pending = body(ask(&platform, &token, Method::GET, "pending").await).await;
+        let accept = format!("{}/accept", pending["invites"][0]["id"].as_str().unwrap());
+        body(ask(&platform, &token, Method::POST, &accept).await).await;
+        let home = platform.url(&format!("/api/v1/orgs/{}/permissions", org.id));
+        let own = body(platform.http().get(home).bearer_auth(&token).send().await.unwrap()).await;
+        assert_eq!(own["roles"], json!([]));
+    }
+
+    async fn one_invitation_among_hundreds_is_accepted(database: Database) {
+        let (platform, _) = crate::visitor::platform(&database, vec![person("ada")]).await;
+        let first = TestOrg::create(&platform, "First").await.unwrap();
+        let sent = json!({"email": "ada@example.org"});
+        let sent = body(send(&platform, &first, Method::POST, "/invites", sent).await).await;
+        let accept = format!("{}/accept", sent["invite"]["id"].as_str().unwrap());
+        for n in 0..201 {
+            let org = TestOrg::create(&platform, &format!("Spam {n}")).await.unwrap();
+            let sent = json!({"email": "ada@example.org"});
+            assert_eq!(send(&platform, &org, Method::POST, "/invites", sent).await.status(), 201);
+        }
+        let ada = signed_in(&platform, "ada").await;
+        let pending = body(ask(&platform, &ada, Method::GET, "pending").await).await;
+        assert_eq!(pending["invites"].as_array().unwrap().len(), 200);
+        assert_eq!(body(ask(&platform, &ada, Method::POST, &accept).await).await["orgId"], first.id.as_str());
+    }
 }

@@ -122,6 +122,24 @@ async fn a_deregistered_source_is_gone_and_an_empty_registration_serves_nothing(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_removes_only_what_it_may_register() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, org) = platform(&database, Limits::default()).await;
+    drop(Raw::serving(&platform, &org).await);
+    let sent = json!({"name": "narrow", "routingPatterns": ["github:1"]});
+    let made = org.request(&platform, Method::POST, "/orchestrator-keys").json(&sent);
+    let key = body(made.send().await.unwrap()).await["token"].clone();
+    let mut narrow = Raw::connect(&platform).await;
+    narrow.send(json!({"type": "auth.request", "token": key, "protocolVersion": 1})).await;
+    narrow.next().await;
+    let keys = json!(["github:884211"]);
+    narrow.send(json!({"type": "source.deregister", "messageId": "m", "routingKeys": keys})).await;
+    assert_eq!(narrow.next().await["removed"], json!([]));
+    // The source is there still, and nobody serves it right now.
+    problem(Post::new("{}").to(&platform, &org).await, 503, "no_orchestrator").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_answer_is_passed_over_for_the_next() {
     let database = Database::sqlite().await.unwrap();
     let limits = Limits { offer: Duration::from_millis(300), ..Limits::default() };

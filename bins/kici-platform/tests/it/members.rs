@@ -141,6 +141,26 @@ on_both_databases! {
         assert_eq!(act(Method::DELETE, "").await, 404);
     }
 
+    async fn a_token_with_bounds_does_not_leave(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let ada = org.member(&platform, Matrix::OWNER).await.unwrap();
+        for (bounds, is_free) in [
+            (json!({"name": "x", "scopes": {"members": "admin"}}), false),
+            (json!({"name": "x", "kind": "agent", "agentLabel": "bot"}), false),
+            (json!({"name": "x"}), true),
+        ] {
+            let made = platform.http().post(platform.url("/api/v1/pats")).bearer_auth(&ada.token);
+            let token = body(made.json(&bounds).send().await.unwrap()).await["token"].as_str().unwrap().to_owned();
+            let theirs = TestOrg { token, ..org.clone() };
+            let left = send(&platform, &theirs, Method::POST, "/leave", Value::Null).await;
+            match is_free {
+                true => assert_eq!(left.status(), 204),
+                false => drop(problem(left, 403, "escalation").await),
+            }
+        }
+    }
+
     async fn everybody_may_leave_but_the_last_owner_and_keys(database: Database) {
         let platform = TestPlatform::start(&database).await.unwrap();
         let org = TestOrg::create(&platform, "Acme").await.unwrap();

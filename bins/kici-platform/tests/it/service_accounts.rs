@@ -83,9 +83,12 @@ on_both_databases! {
         ] {
             problem(send(&platform, &theirs, method, &path, sent).await, 403, "escalation").await;
         }
-        // Taking away is no gain, and what the account had before it may keep.
-        let weaker = send(&platform, &theirs, Method::PATCH, &path, json!({"permissions": {"members": "read"}})).await;
-        assert_eq!(body(weaker).await["permissions"]["members"], "read");
+        // Whoever could weaken it would add a key now, and be more once somebody has mended it.
+        let weaker = async |who| send(&platform, who, Method::PATCH, &path, json!({"permissions": {"members": "read"}})).await;
+        problem(weaker(&theirs).await, 403, "escalation").await;
+        assert_eq!(body(weaker(&org).await).await["permissions"]["members"], "read");
+        let renamed = send(&platform, &theirs, Method::PATCH, &path, json!({"name": "Weak"})).await;
+        assert_eq!(body(renamed).await["name"], "Weak");
         let none = send(&platform, &theirs, Method::DELETE, &path, Value::Null).await;
         assert_eq!(none.status(), 204);
     }

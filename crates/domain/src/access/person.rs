@@ -18,6 +18,7 @@ pub struct Me {
     actor: Actor,
     means: Means,
     with: Bounds,
+    is_limited: bool,
     request_id: RequestId,
 }
 
@@ -60,7 +61,7 @@ impl Me {
 
     /// Whether their token does less than they could: such a one has no say over the others.
     pub(crate) fn is_limited(&self) -> bool {
-        self.with.scopes.is_some() || self.with.agent.is_some()
+        self.is_limited
     }
 
     /// The entry that tells that they did `action` to `target`.
@@ -105,6 +106,7 @@ pub(super) async fn enter_known(
 }
 
 fn me(credential: Credential, request_id: &RequestId) -> Result<Me, EnterError> {
+    let is_limited = credential.bearer.is_limited();
     let Bearer::Person { user, scopes, agent } = credential.bearer else {
         return Err(EnterError::PersonRequired);
     };
@@ -117,7 +119,7 @@ fn me(credential: Credential, request_id: &RequestId) -> Result<Me, EnterError> 
     let grant = person(user.clone()).require::<perm::Person>()?;
     let actor = Actor::User { id: user, means: means.clone() };
     let with = Bounds { scopes, expires_at, agent };
-    Ok(Me { grant, actor, means, with, request_id: request_id.clone() })
+    Ok(Me { grant, actor, means, with, is_limited, request_id: request_id.clone() })
 }
 
 /// A person who has signed in themselves, with a browser or at the identity provider: no token that

@@ -13,7 +13,7 @@ use super::{InvitesError, receives, resolved};
 use crate::access::Interactive;
 use crate::{App, EnterError, access};
 
-/// The open invitations of a person, oldest first, at most 200; those that have expired too.
+/// The open invitations of a person, newest first, at most 200; those that have expired too.
 ///
 /// # Errors
 /// The database fails.

@@ -30,11 +30,14 @@ pub async fn remove(
 /// Lets the caller leave, as if somebody had removed them.
 ///
 /// # Errors
-/// They are the last owner, or no person, or the server did not do its part.
+/// They are the last owner, or no person, their token has bounds, or the server did not do its part.
 pub async fn leave(app: &App, org: &Org<perm::Membership>) -> Result<(), MembersError> {
     let Actor::User { id: user, .. } = org.actor() else {
         return Err(MembersError::PersonRequired);
     };
+    if org.is_limited() {
+        return Err(MembersError::Limited);
+    }
     let entry = org.audit(app, Action::MemberLeft, user)?;
     let (mut tx, org) = org.begin(app).await?;
     tx.leave(org.grant(), user, app.clock.now()).await?;
