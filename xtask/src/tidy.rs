@@ -4,6 +4,7 @@
 
 mod length;
 mod manifests;
+mod pages;
 mod source;
 mod split;
 
@@ -19,14 +20,18 @@ const LARGEST: u64 = 1024 * 1024;
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let mut findings = Vec::new();
     let mut lengths = Vec::new();
-    for path in files()? {
-        findings.extend(size(&path)?);
-        if has_ending(&path, &["rs"]) {
-            let text = std::fs::read_to_string(&path)?;
-            findings.extend(source::check(&path, &text));
-            lengths.push((path, text.lines().count()));
-        } else if has_ending(&path, &["toml", "yml", "yaml", "sh", "sql"]) {
-            findings.extend(source::unnumbered_todos(&path, &std::fs::read_to_string(&path)?));
+    let mut pages = Vec::new();
+    let files = files()?;
+    for path in &files {
+        findings.extend(size(path)?);
+        if has_ending(path, &["rs"]) {
+            let text = std::fs::read_to_string(path)?;
+            findings.extend(source::check(path, &text));
+            lengths.push((path.clone(), text.lines().count()));
+        } else if has_ending(path, &["toml", "yml", "yaml", "sh", "sql"]) {
+            findings.extend(source::unnumbered_todos(path, &std::fs::read_to_string(path)?));
+        } else if pages::is_page(path) {
+            pages.push((path.clone(), std::fs::read_to_string(path)?));
         }
     }
     let long = length::check(&lengths);
@@ -34,6 +39,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         eprintln!("warning: {warning}");
     }
     findings.extend(long.findings);
+    findings.extend(pages::check(&pages, &files));
     findings.extend(manifests::check(workspace)?);
     report("tidy", findings)
 }
