@@ -10,6 +10,7 @@ mod m20261122_000002_webhooks;
 mod m20261126_000003_deliveries;
 mod m20261126_000004_tenancy;
 mod m20261126_000005_identities;
+mod m20261126_000006_successors;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend};
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000003_deliveries::Migration),
             Box::new(m20261126_000004_tenancy::Migration),
             Box::new(m20261126_000005_identities::Migration),
+            Box::new(m20261126_000006_successors::Migration),
         ]
     }
 }

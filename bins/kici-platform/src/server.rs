@@ -120,6 +120,7 @@ impl Server {
             tokio::spawn(http::serve(listener, kici_api::metrics(app.clone()), stop.clone()))
         });
         tokio::spawn(write_notes(platform.clone(), stop.clone()));
+        tokio::spawn(warn_of_expiry(app.clone(), stop.clone()));
         Ok(Self { address, metrics_address, app, stop, http, metrics, hub, tasks, store })
     }
 
@@ -175,6 +176,19 @@ async fn write_notes(platform: Platform, stop: CancellationToken) {
         if let Err(trouble) = platform.app.write_notes().await {
             tracing::warn!(error = &trouble as &dyn std::error::Error, "notes not written");
         }
+    }
+}
+
+/// How often keys are looked for that end soon.
+const EXPIRY: Duration = Duration::from_secs(60 * 60);
+
+async fn warn_of_expiry(app: Arc<App>, stop: CancellationToken) {
+    let mut pause = Duration::from_secs(60);
+    while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        if let Err(trouble) = app.warn_of_expiry().await {
+            tracing::warn!(error = &trouble as &dyn std::error::Error, "not warned of keys' ends");
+        }
+        pause = EXPIRY;
     }
 }
 

@@ -98,8 +98,8 @@ pub(crate) fn register(registry: &mut Registry) {
     let bearer = MetaSecurityScheme {
         ty: "http",
         description: Some(
-            "A personal access token (`kici_pat_…`), an API key (`kici_sk_…`), or an access token \
-             of the identity provider.",
+            "A personal access token (`kici_pat_…`), an API key (`kici_sk_…`), a key of a service \
+             account (`kici_sa_…`), or an access token of the identity provider.",
         ),
         name: None,
         key_in: None,

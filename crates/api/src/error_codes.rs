@@ -4,6 +4,7 @@
 pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("already", 409, "That is so already."),
     ("already_invited", 409, "An invitation for this address is open."),
+    ("already_rotated", 409, "The key has a successor already."),
     ("bad_request", 400, "A parameter could not be read."),
     ("built_in_role", 409, "The built-in role Owner can't be changed or deleted."),
     (

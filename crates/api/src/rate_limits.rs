@@ -205,16 +205,12 @@ impl Limiter {
     /// # Errors
     /// Its sender has asked too often.
     pub(crate) fn count(&self, request: &Request, platform: &Platform) -> Result<Counted> {
-        let address = client_ip::of(request, &platform.trusted_proxies);
         let key = credentials::presented(request, &platform.app);
         let key = key.map(|token| self.hasher.hash_one(token));
-        let is_known = key.is_some_and(|key| self.is_known(key));
-        if let (Some(failures), Some(address), false) = (&self.failures, address, is_known)
-            && failures.is_spent(&address)
-        {
-            let text = "Too many requests from this address have had a token that opens nothing";
-            return Err(too_many(text, 60).into());
-        }
+        let address = match key.is_some_and(|key| self.is_known(key)) {
+            true => sender(request, platform),
+            false => self.stranger(request, platform)?,
+        };
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let bucket = if is_read { &self.reads } else { &self.writes };
         let left = bucket.as_ref().zip(key).map(|(bucket, key)| bucket.take(key));
@@ -231,20 +227,55 @@ impl Limiter {
         Ok(Counted { address, key, left })
     }
 
+    /// The address of somebody who has shown nothing yet.
+    ///
+    /// # Errors
+    /// Too much from there has failed.
+    pub(crate) fn stranger(
+        &self,
+        request: &Request,
+        platform: &Platform,
+    ) -> Result<Option<IpAddr>> {
+        let address = sender(request, platform);
+        match self.failures.as_ref().zip(address) {
+            Some((failures, address)) if failures.is_spent(&address) => {
+                let text = "Too many requests from this address have failed to say who sends them";
+                Err(too_many(text, 60).into())
+            }
+            _ => Ok(address),
+        }
+    }
+
+    /// Counts that somebody has failed to say who they are.
+    pub(crate) fn failed(&self, address: Option<IpAddr>) {
+        if let Some((failures, address)) = self.failures.as_ref().zip(address) {
+            failures.take(address);
+        }
+    }
+
     /// Learns from the answer, and tells in it what is left.
     pub(crate) fn answered(&self, counted: &Counted, response: &mut Response) {
         match (response.status(), counted.key) {
-            (StatusCode::UNAUTHORIZED, _) => {
-                if let (Some(failures), Some(address)) = (&self.failures, counted.address) {
-                    failures.take(address);
-                }
-            }
+            (StatusCode::UNAUTHORIZED, _) => self.failed(counted.address),
             // Any other answer may have come before anybody looked at the token.
             (status, Some(key)) if status.is_success() => self.note(key),
             _ => {}
         }
         response.headers_mut().extend(counted.left.into_iter().flat_map(Left::told));
     }
+}
+
+/// Whose failures are counted together. Who has an address of IPv6 has as many as they like, but of one
+/// network of 64 bits.
+fn sender(request: &Request, platform: &Platform) -> Option<IpAddr> {
+    let address = client_ip::of(request, &platform.trusted_proxies)?;
+    Some(match address {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) >> 64 << 64;
+            IpAddr::V6(network.into())
+        }
+        IpAddr::V4(_) => address,
+    })
 }
 
 fn too_many(text: &str, seconds: u64) -> ApiError {

@@ -9,7 +9,7 @@ use kici_link::Hub;
 use poem::endpoint::BoxEndpoint;
 use poem::http::Uri;
 use poem::web::Html;
-use poem::{Endpoint, IntoEndpoint, Request, Response, Result, Route, get, handler};
+use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response, Result, Route, get, handler};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -199,7 +199,8 @@ pub fn routes(
     if let Some((path, endpoint)) = extra {
         routes = routes.nest(path, endpoint);
     }
-    Entrance { next: routes.nest_no_strip("/", root_routes()), platform }
+    let root = root_routes(&platform);
+    Entrance { next: routes.nest_no_strip("/", root), platform }
 }
 
 /// What every request goes through. One value, not a layer of the framework for each step: a layer
@@ -278,11 +279,35 @@ impl<E: Endpoint<Output = Response> + 'static> Counter<E> {
     }
 }
 
-fn root_routes() -> impl Endpoint + 'static {
+/// What somebody goes through who signs in: the provider is asked on their behalf, so who fails too
+/// often waits.
+struct SigningIn<E> {
+    next: E,
+    platform: Arc<Platform>,
+}
+
+impl<E: Endpoint> Endpoint for SigningIn<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let limiter = &self.platform.limiter;
+        let address = limiter.stranger(&request, &self.platform)?;
+        let answered = self.next.call(request).await.map(IntoResponse::into_response);
+        let status = answered.as_ref().map_or_else(poem::Error::status, Response::status);
+        if !status.is_redirection() {
+            limiter.failed(address);
+        }
+        answered
+    }
+}
+
+fn root_routes(platform: &Arc<Platform>) -> impl Endpoint<Output = Response> + 'static {
+    let login = SigningIn { next: get(sign_in::login), platform: platform.clone() };
+    let callback = SigningIn { next: get(sign_in::callback), platform: platform.clone() };
     Route::new()
         .at("/ws", get(link::upgrade))
-        .at("/auth/login", get(sign_in::login))
-        .at("/auth/callback", get(sign_in::callback))
+        .at("/auth/login", login)
+        .at("/auth/callback", callback)
         .at("/openapi.json", get(openapi))
         .at("/docs", get(docs))
         .nest("/", root().into_endpoint())

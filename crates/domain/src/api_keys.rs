@@ -22,6 +22,9 @@ pub enum ApiKeysError {
     /// The organisation has no such key in use.
     #[error("This organization has no API key with this id, or it is revoked already")]
     Missing,
+    /// The key has a successor.
+    #[error("This key was rotated already; rotate the one that follows it, or make a new one")]
+    Rotated,
     /// Somebody else made it.
     #[error("{0}: somebody else made this key")]
     NotYours(Denied),
@@ -46,6 +49,7 @@ impl Fault for ApiKeysError {
     fn kind(&self) -> Kind {
         match self {
             Self::Missing => Kind::Missing,
+            Self::Rotated => Kind::Conflict,
             Self::Escalation(_) | Self::NoPerson | Self::NotYours(_) => Kind::Denied,
             Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
@@ -55,6 +59,7 @@ impl Fault for ApiKeysError {
     fn code(&self) -> &'static str {
         match self {
             Self::Missing => "not_found",
+            Self::Rotated => "already_rotated",
             Self::Escalation(_) => "escalation",
             Self::NoPerson => "person_required",
             Self::NotYours(_) => "insufficient_permission",
@@ -97,7 +102,8 @@ pub async fn create(
     let (mut tx, org) = org.begin(app).await?;
     let made = add(app, &org, &mut tx, wanted).await?;
     let entry = org.audit(app, Action::ApiKeyCreated, &made.0.id)?;
-    tx.commit(entry.with(json!({"name": wanted.name.as_str()}))).await?;
+    let details = json!({"name": wanted.name.as_str(), "permissions": wanted.permissions});
+    tx.commit(entry.with(details)).await?;
     Ok(made)
 }
 
@@ -105,7 +111,8 @@ pub async fn create(
 /// `api_keys:admin` anybody's, who is then its maker.
 ///
 /// # Errors
-/// There is no such key in use, it is somebody else's, it does more than the caller, or the server
+/// There is no such key in use, it is somebody else's, it has a successor, it does more than the
+/// caller, or the server
 /// did not do its part.
 pub async fn rotate(
     app: &App,
@@ -123,7 +130,10 @@ pub async fn rotate(
         days: old.expires_at.map(|end| days_between(old.created_at, end)),
     };
     let made = add(app, &org, &mut tx, &wanted).await?;
-    tx.retire_api_key(org.grant(), id, now, now + days(overlap_days)).await?;
+    let when = (now, now + days(overlap_days));
+    if !tx.retire_api_key(org.grant(), id, &made.0.id, when).await? {
+        return Err(ApiKeysError::Rotated);
+    }
     let entry = org.audit(app, Action::ApiKeyRotated, id)?;
     let details = json!({"successor": made.0.id.as_str(), "overlapDays": overlap_days});
     tx.commit(entry.with(details)).await?;

@@ -9,6 +9,7 @@ use kici_store::Store;
 
 use crate::Trouble;
 use crate::cursor::Cursors;
+use crate::mails::Mails;
 use crate::metrics::Metrics;
 use crate::notes::Notes;
 use crate::ports::{IdentityProvider, Mailer, Relay};
@@ -27,6 +28,7 @@ pub struct App {
     pub(crate) seals: Seals,
     pub(crate) settings: Settings,
     pub(crate) notes: Notes,
+    pub(crate) mails: Mails,
     metrics: Metrics,
 }
 
@@ -70,6 +72,7 @@ impl App {
             seals,
             settings,
             notes: Notes::default(),
+            mails: Mails::default(),
             metrics: Metrics::default(),
         })
     }

@@ -249,15 +249,6 @@ async fn send(
             invite.expires_at,
         ),
     };
-    let is_mailed = match &app.mailer {
-        None => false,
-        Some(mailer) => match mailer.send(&mail).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(invite = %invite.id, error = &*error, "invitation not mailed");
-                false
-            }
-        },
-    };
+    let is_mailed = app.mail(&mail).await;
     Ok(Sent { invite, link, is_mailed })
 }

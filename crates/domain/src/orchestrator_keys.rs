@@ -19,6 +19,9 @@ pub enum OrchestratorKeysError {
     /// The organisation has no such key in use.
     #[error("This organization has no orchestrator key with this id, or it is revoked already")]
     Missing,
+    /// The key has a successor.
+    #[error("This key was rotated already; rotate the one that follows it, or make a new one")]
+    Rotated,
     /// It would have been made by nobody.
     #[error("Only a person, or the key of one, can make orchestrator keys")]
     NoPerson,
@@ -40,6 +43,7 @@ impl Fault for OrchestratorKeysError {
     fn kind(&self) -> Kind {
         match self {
             Self::Missing => Kind::Missing,
+            Self::Rotated => Kind::Conflict,
             Self::NoPerson => Kind::Denied,
             Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
@@ -49,6 +53,7 @@ impl Fault for OrchestratorKeysError {
     fn code(&self) -> &'static str {
         match self {
             Self::Missing => "not_found",
+            Self::Rotated => "already_rotated",
             Self::NoPerson => "person_required",
             Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
@@ -98,7 +103,7 @@ pub async fn create(
 /// are closed at once.
 ///
 /// # Errors
-/// There is no such key in use, or the server did not do its part.
+/// There is no such key in use, it has a successor, or the server did not do its part.
 pub async fn rotate(
     app: &App,
     org: &Org<perm::ApiKeysAdmin>,
@@ -111,7 +116,10 @@ pub async fn rotate(
         NewOrchestratorKey { name: old.name, description: old.description, patterns: old.patterns };
     let made = add(app, &org, &mut tx, &wanted).await?;
     let now = app.clock.now();
-    tx.retire_orchestrator_key(org.grant(), id, now, now + days(overlap_days)).await?;
+    let when = (now, now + days(overlap_days));
+    if !tx.retire_orchestrator_key(org.grant(), id, &made.0.id, when).await? {
+        return Err(OrchestratorKeysError::Rotated);
+    }
     let entry = org.audit(app, Action::OrchestratorKeyRotated, id)?;
     let details = json!({"successor": made.0.id.as_str(), "overlapDays": overlap_days});
     tx.commit(entry.with(details)).await?;

@@ -1,6 +1,7 @@
 //! What somebody may do, and why.
 
 use kici_model::UserId;
+use kici_model::audit::Actor;
 use kici_rbac::{Explanation, Level, Resource, RoleGrant, explain, perm};
 
 use crate::{App, EnterError, Org};
@@ -29,25 +30,34 @@ pub async fn explain_one(
     question: &Question,
 ) -> Result<Explanation, EnterError> {
     let Question { user, resource, level, repo } = question;
-    let myself = org.actor().person();
+    let myself = match org.actor() {
+        Actor::User { id, .. } => Some(id),
+        // A key is not its maker, and may be asked about as little as anybody.
+        _ => None,
+    };
     let other = user.as_ref().filter(|user| Some(*user) != myself);
     let answer = |roles: &[RoleGrant], existing: &[_]| {
         explain(roles, *resource, *level, repo.as_deref(), existing)
     };
     let Some(other) = other else {
         let mut own = answer(org.roles(), &[]);
-        // The credential may hold less than the roles of whoever stands behind it.
-        own.allowed &= org.effective().allows(*resource, *level, repo.as_deref());
-        own.held = own.held.min(org.effective().matrix().level(*resource));
+        // The credential may hold less than the roles of whoever stands behind it, or have none.
+        own.allowed = org.effective().allows(*resource, *level, repo.as_deref());
+        own.held = org.effective().matrix().level(*resource);
         if !own.allowed {
             own.granted_by.clear();
             own.widened_by.clear();
         }
         return Ok(own);
     };
-    let chart = app.store.org_chart(&org.require::<perm::MembersRead>()?).await?;
+    let reads = org.require::<perm::MembersRead>()?;
+    let chart = app.store.org_chart(&reads).await?;
     if !chart.people.iter().any(|person| person.id == other.as_str()) {
         return Err(EnterError::NoMember(other.clone()));
     }
-    Ok(answer(&chart.roles_of(other.as_str()), &chart.roles))
+    // Whoever is suspended has their roles and can use none of them.
+    let is_suspended = app.store.is_suspended(&reads, other).await?;
+    let roles = if is_suspended { Vec::new() } else { chart.roles_of(other.as_str()) };
+    let existing = if is_suspended { &[][..] } else { &chart.roles };
+    Ok(answer(&roles, existing))
 }

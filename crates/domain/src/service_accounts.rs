@@ -23,6 +23,9 @@ pub enum ServiceAccountsError {
     /// The account has no such key in use.
     #[error("This service account has no key with this id, or it is revoked already")]
     NoKey,
+    /// The key has a successor.
+    #[error("This key was rotated already; rotate the one that follows it, or make a new one")]
+    Rotated,
     /// Another account has the name.
     #[error(
         "Another service account has the name `{0}`; names differ by more than upper and lower case"
@@ -52,7 +55,7 @@ impl Fault for ServiceAccountsError {
     fn kind(&self) -> Kind {
         match self {
             Self::Missing | Self::NoKey => Kind::Missing,
-            Self::NameTaken(_) => Kind::Conflict,
+            Self::NameTaken(_) | Self::Rotated => Kind::Conflict,
             Self::Escalation(_) | Self::NoPerson => Kind::Denied,
             Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
@@ -63,6 +66,7 @@ impl Fault for ServiceAccountsError {
         match self {
             Self::Missing | Self::NoKey => "not_found",
             Self::NameTaken(_) => "name_taken",
+            Self::Rotated => "already_rotated",
             Self::Escalation(_) => "escalation",
             Self::NoPerson => "person_required",
             Self::Enter(error) => error.code(),
@@ -136,7 +140,8 @@ pub async fn create(
     let made = tx.create_service_account(org.grant(), &account).await;
     made.map_err(|error| taken(error, &account.name))?;
     let entry = org.audit(app, Action::ServiceAccountCreated, &account.id)?;
-    tx.commit(entry.with(json!({"name": account.name.as_str()}))).await?;
+    let details = json!({"name": account.name.as_str(), "permissions": account.permissions});
+    tx.commit(entry.with(details)).await?;
     Ok(account)
 }
 
@@ -224,8 +229,8 @@ pub async fn create_key(
 /// Gives a key a new token. The old one works for `overlap_days` more.
 ///
 /// # Errors
-/// The account does more than the caller, there is no such key in use, or the server did not do its
-/// part.
+/// The account does more than the caller, there is no such key in use, it has a successor, or the
+/// server did not do its part.
 pub async fn rotate_key(
     app: &App,
     org: &Org<perm::ApiKeysAdmin>,
@@ -241,7 +246,10 @@ pub async fn rotate_key(
     let made = add_key(app, &org, &mut tx, id, &wanted).await?;
     let now = app.clock.now();
     let until = now + days(overlap_days);
-    tx.retire_service_account_key(org.grant(), id, key, (now, until)).await?;
+    let successor = &made.0.id;
+    if !tx.retire_service_account_key(org.grant(), id, key, successor, (now, until)).await? {
+        return Err(ServiceAccountsError::Rotated);
+    }
     let entry = org.audit(app, Action::ServiceAccountKeyRotated, id)?;
     let details = json!({
         "key": key.as_str(), "successor": made.0.id.as_str(), "overlapDays": overlap_days,
@@ -263,7 +271,7 @@ pub async fn revoke_key(
     let entry = org.audit(app, Action::ServiceAccountKeyRevoked, id)?;
     let (mut tx, org) = org.begin(app).await?;
     let now = app.clock.now();
-    if !tx.retire_service_account_key(org.grant(), id, key, (now, now)).await? {
+    if !tx.revoke_service_account_key(org.grant(), id, key, now).await? {
         return Err(ServiceAccountsError::NoKey);
     }
     Ok(tx.commit(entry.with(json!({"key": key.as_str()}))).await?)

@@ -226,6 +226,8 @@ words! {
         TeamMemberRemoved = "team.member_removed",
         /// A role was taken from a team.
         TeamRoleRevoked = "team.role_revoked",
+        /// A key ends soon.
+        KeyExpiring = "key.expiring",
         /// A key got a new token.
         ApiKeyRotated = "api_key.rotated",
         /// An orchestrator key got a new token.

@@ -5,7 +5,8 @@ use kici_rbac::Matrix;
 use crate::identities::IdentityKey;
 use crate::text::AgentLabel;
 use crate::{
-    CredentialId, OrgId, RoutingPattern, ServiceAccountId, SessionId, Timestamp, TokenHash, UserId,
+    CredentialId, OrgId, RoutingPattern, ServiceAccountId, SessionId, Timestamp, TokenHash,
+    TokenKind, UserId,
 };
 
 /// What somebody has presented, as it is looked up.
@@ -132,6 +133,25 @@ impl CredentialState {
             Self::Revoked { .. } => false,
         }
     }
+}
+
+/// A credential that ends soon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiring {
+    /// Its id.
+    pub id: CredentialId,
+    /// What it is.
+    pub kind: TokenKind,
+    /// What it is called.
+    pub name: crate::text::KeyName,
+    /// The first 16 characters of the token.
+    pub shown: String,
+    /// The organisation it was made in, and what that is called; `None` for a person's own.
+    pub org: Option<(OrgId, crate::text::OrgName)>,
+    /// Where whoever made it reads mail, while they belong to the organisation.
+    pub maker: Option<crate::text::Email>,
+    /// When it ends.
+    pub expires_at: Timestamp,
 }
 
 /// A credential about to be stored: everything but its token.

@@ -99,7 +99,8 @@ impl WriteTx {
         Ok(credentials::find(&self.tx, TokenKind::ApiKey, id, whose).await?.is_some())
     }
 
-    /// Ends a key that has a successor, at once or later; `false` when there is no such key in use.
+    /// Ends a key that has a successor, now or at the second of `when`; `false` when there is no such
+    /// key in use, or it has one already.
     ///
     /// # Errors
     /// The database fails.
@@ -107,11 +108,11 @@ impl WriteTx {
         &mut self,
         grant: &Granted<perm::ApiKeysWrite, OrgId>,
         id: &CredentialId,
-        now: Timestamp,
-        until: Timestamp,
+        successor: &CredentialId,
+        when: (Timestamp, Timestamp),
     ) -> Result<bool, StoreError> {
         let whose = credentials::of_org(grant.tenant());
-        credentials::retire(self, TokenKind::ApiKey, id, whose, (now, until)).await
+        credentials::retire(self, TokenKind::ApiKey, id, whose, successor, when).await
     }
 
     /// Revokes a key; `false` when the organisation has no such key in use.

@@ -70,6 +70,19 @@ impl RecordTx {
     }
 }
 
+impl RecordTx {
+    /// Adds an entry that several may add, if nobody has; says whether it did.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn record_once(&mut self, entry: &AuditEntry) -> Result<bool, StoreError> {
+        let known = OnConflict::column(row::Column::Id).do_nothing().to_owned();
+        let row = columns(entry, Outcome::Allowed, 1)?;
+        let added = row::Entity::insert(row).on_conflict(known).exec_without_returning(&self.tx);
+        Ok(added.await? == 1)
+    }
+}
+
 fn columns(
     entry: &AuditEntry,
     outcome: Outcome,

@@ -1,14 +1,15 @@
 //! The rows behind every kind of key. Of a token only the hash and the first characters are here.
 
-use kici_model::credentials::NewCredential;
+use kici_model::credentials::{Expiring, NewCredential};
 use kici_model::text::AgentLabel;
 use kici_model::{
     CredentialId, OrgId, RoutingPattern, ServiceAccountId, Timestamp, TokenKind, UserId,
 };
 use kici_rbac::{Granted, Matrix, perm};
+use sea_orm::prelude::DateTimeUtc;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
-    QueryFilter, QueryOrder,
+    QueryFilter, QueryOrder, QueryResult, Statement,
 };
 
 use crate::error::OrCorrupt;
@@ -65,6 +66,7 @@ pub(crate) async fn insert(
         expires_at: Set(new.expires_at.map(Timestamp::to_utc)),
         revoked_at: Set(None),
         last_used_at: Set(None),
+        successor_id: Set(None),
         created_at: Set(new.created_at.to_utc()),
     };
     row.insert(&tx.tx).await?;
@@ -90,31 +92,35 @@ pub(crate) async fn revoke(
     Ok(done.rows_affected == 1)
 }
 
-/// Ends a credential that has a successor: at once, or at `until` where that is sooner than its own
-/// end; `false` when there is none in use.
+/// Ends a credential that is followed by `successor`: at once, or at `until` where that is sooner than
+/// its own end; `false` when there is none in use, or it has a successor already.
 pub(crate) async fn retire(
     tx: &WriteTx,
     kind: TokenKind,
     id: &CredentialId,
     whose: Condition,
+    successor: &CredentialId,
     (now, until): (Timestamp, Timestamp),
 ) -> Result<bool, StoreError> {
+    let found = find(&tx.tx, kind, id, whose.clone()).await?;
+    let Some(found) = found.filter(|found| found.successor_id.is_none()) else { return Ok(false) };
     if until <= now {
         return revoke(tx, kind, id, whose, now).await;
     }
-    let sooner = Condition::any()
-        .add(row::Column::ExpiresAt.is_null())
-        .add(row::Column::ExpiresAt.gt(until.to_utc()));
-    let found = find(&tx.tx, kind, id, whose.clone()).await?;
-    row::Entity::update_many()
-        .set(row::ActiveModel { expires_at: Set(Some(until.to_utc())), ..Default::default() })
+    let end = found.expires_at.map_or(until.to_utc(), |end| end.min(until.to_utc()));
+    let change = row::ActiveModel {
+        expires_at: Set(Some(end)),
+        successor_id: Set(Some(successor.to_string())),
+        ..Default::default()
+    };
+    let done = row::Entity::update_many()
+        .set(change)
         .filter(row::Column::Id.eq(id.as_str()))
         .filter(row::Column::Kind.eq(kind.as_str()))
         .filter(whose)
-        .filter(sooner)
         .exec(&tx.tx)
         .await?;
-    Ok(found.is_some())
+    Ok(done.rows_affected == 1)
 }
 
 /// The credential in use that `whose` describes.
@@ -168,6 +174,72 @@ impl RecordTx {
         }
         Ok(())
     }
+}
+
+/// Those that end between `$1` and `$2`, were made before `$3`, and come after `$4` and `$5`. Who has
+/// left an organisation, or is suspended there, hears no more of it.
+const EXPIRING: &str = "\
+SELECT c.id, c.kind, c.name, c.shown, c.org_id, c.expires_at, o.name AS org_name,
+       CASE WHEN c.org_id IS NULL OR (m.user_id IS NOT NULL AND m.suspended_at IS NULL)
+            THEN u.email END AS email
+FROM credentials c
+JOIN users u ON u.id = c.user_id
+LEFT JOIN orgs o ON o.id = c.org_id
+LEFT JOIN memberships m ON m.org_id = c.org_id AND m.user_id = c.user_id
+WHERE c.expires_at > $1 AND c.expires_at <= $2 AND c.created_at <= $3
+  AND (c.expires_at > $4 OR (c.expires_at = $4 AND c.id > $5))
+  AND c.revoked_at IS NULL AND c.successor_id IS NULL
+ORDER BY c.expires_at, c.id
+LIMIT $6";
+
+impl RecordTx {
+    /// The credentials without a successor that end within `(from, to]` and were made up to
+    /// `made_before`, soonest first, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// The database fails, or a row is corrupt.
+    pub async fn expiring(
+        &mut self,
+        (from, to): (Timestamp, Timestamp),
+        made_before: Timestamp,
+        after: Option<&(Timestamp, CredentialId)>,
+        limit: u64,
+    ) -> Result<Vec<Expiring>, StoreError> {
+        let (end, id) = after.map_or((from, ""), |(end, id)| (*end, id.as_str()));
+        let values: [sea_orm::Value; 6] = [
+            from.to_utc().into(),
+            to.to_utc().into(),
+            made_before.to_utc().into(),
+            end.to_utc().into(),
+            id.into(),
+            i64::try_from(limit).unwrap_or(i64::MAX).into(),
+        ];
+        let statement =
+            Statement::from_sql_and_values(self.tx.get_database_backend(), EXPIRING, values);
+        let rows = self.tx.query_all_raw(statement).await?;
+        rows.iter().map(expiring).collect()
+    }
+}
+
+fn expiring(row: &QueryResult) -> Result<Expiring, StoreError> {
+    let text = |column: &str| row.try_get::<String>("", column);
+    let maybe = |column: &str| row.try_get::<Option<String>>("", column);
+    let id = text("id")?;
+    let org = match maybe("org_id")?.zip(maybe("org_name")?) {
+        None => None,
+        Some((org, name)) => {
+            Some((org.parse().or_corrupt(TABLE, &id)?, name.parse().or_corrupt(TABLE, &id)?))
+        }
+    };
+    Ok(Expiring {
+        kind: text("kind")?.parse().or_corrupt(TABLE, &id)?,
+        name: text("name")?.parse().or_corrupt(TABLE, &id)?,
+        shown: text("shown")?,
+        org,
+        maker: maybe("email")?.map(|email| email.parse()).transpose().or_corrupt(TABLE, &id)?,
+        expires_at: Timestamp::new(row.try_get::<DateTimeUtc>("", "expires_at")?),
+        id: id.parse().or_corrupt(TABLE, &id)?,
+    })
 }
 
 /// Deletes every credential of this kind that `whose` describes: they go with what they belong to.
@@ -245,6 +317,7 @@ pub(crate) mod row {
         pub expires_at: Option<DateTimeUtc>,
         pub revoked_at: Option<DateTimeUtc>,
         pub last_used_at: Option<DateTimeUtc>,
+        pub successor_id: Option<String>,
         pub created_at: DateTimeUtc,
     }
 

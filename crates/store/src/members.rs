@@ -44,6 +44,20 @@ JOIN memberships m ON m.org_id = a.org_id AND m.user_id = a.user_id
 WHERE r.org_id = $1 AND r.is_owner";
 
 impl Store {
+    /// Whether somebody is a member who is suspended.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn is_suspended(
+        &self,
+        grant: &Granted<perm::MembersRead, OrgId>,
+        user: &UserId,
+    ) -> Result<bool, StoreError> {
+        let key = (grant.tenant().to_string(), user.to_string());
+        let found = memberships::Entity::find_by_id(key).one(&self.read).await?;
+        Ok(found.is_some_and(|member| member.suspended_at.is_some()))
+    }
+
     /// A page of the members, those who joined first at its head, beginning behind `after`.
     ///
     /// # Errors

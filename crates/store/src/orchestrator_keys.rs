@@ -53,7 +53,8 @@ impl WriteTx {
         found.map(key).transpose()
     }
 
-    /// Ends a key that has a successor, at once or later; `false` when there is no such key in use.
+    /// Ends a key that has a successor, now or at the second of `when`; `false` when there is no such
+    /// key in use, or it has one already.
     ///
     /// # Errors
     /// The database fails.
@@ -61,11 +62,11 @@ impl WriteTx {
         &mut self,
         grant: &Granted<perm::ApiKeysAdmin, OrgId>,
         id: &CredentialId,
-        now: Timestamp,
-        until: Timestamp,
+        successor: &CredentialId,
+        when: (Timestamp, Timestamp),
     ) -> Result<bool, StoreError> {
         let whose = credentials::of_org(grant.tenant());
-        credentials::retire(self, TokenKind::Orchestrator, id, whose, (now, until)).await
+        credentials::retire(self, TokenKind::Orchestrator, id, whose, successor, when).await
     }
 
     /// Revokes a key for good; `false` when the organisation has no such key in use.

@@ -149,7 +149,23 @@ impl WriteTx {
         found.map(key).transpose()
     }
 
-    /// Ends a key that has a successor, at once or later; `false` when there is no such key in use.
+    /// Revokes a key; `false` when there is no such key in use.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn revoke_service_account_key(
+        &mut self,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
+        account: &ServiceAccountId,
+        id: &CredentialId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let whose = of_account(grant.tenant(), account);
+        credentials::revoke(self, TokenKind::ServiceAccount, id, whose, at).await
+    }
+
+    /// Ends a key that has a successor, now or at the second of `when`; `false` when there is no such
+    /// key in use, or it has one already.
     ///
     /// # Errors
     /// The database fails.
@@ -158,10 +174,11 @@ impl WriteTx {
         grant: &Granted<perm::ApiKeysAdmin, OrgId>,
         account: &ServiceAccountId,
         id: &CredentialId,
-        (now, until): (Timestamp, Timestamp),
+        successor: &CredentialId,
+        when: (Timestamp, Timestamp),
     ) -> Result<bool, StoreError> {
         let whose = of_account(grant.tenant(), account);
-        credentials::retire(self, TokenKind::ServiceAccount, id, whose, (now, until)).await
+        credentials::retire(self, TokenKind::ServiceAccount, id, whose, successor, when).await
     }
 }
 

@@ -18,6 +18,7 @@ mod dev;
 mod document;
 mod event_log;
 mod everybody;
+mod expiry;
 mod idempotency;
 mod invites;
 mod link;

@@ -134,7 +134,11 @@ on_both_databases! {
         let since = listed().await;
         assert_eq!(act(Method::POST, "/suspend").await, 204);
         assert_eq!(listed().await, since);
+        let ask = json!({"user": someone.id.as_str(), "resource": "runs", "level": "read"});
+        let allowed = async || body(send(&platform, &org, Method::POST, "/permissions/explain", ask.clone()).await).await["allowed"].clone();
+        assert_eq!(allowed().await, false);
         assert_eq!(act(Method::POST, "/unsuspend").await, 204);
+        assert_eq!(allowed().await, true);
         body(own().await).await;
         assert_eq!(act(Method::DELETE, "").await, 204);
         problem(own().await, 404, "not_found").await;

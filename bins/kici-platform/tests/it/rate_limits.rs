@@ -123,3 +123,29 @@ async fn a_browser_is_counted_by_its_session() {
     problem(ada.get(&platform, "/api/v1/user").await, 429, "rate_limited").await;
     assert_eq!(bob.get(&platform, "/api/v1/user").await.status(), 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_fails_to_sign_in_too_often_waits() {
+    let database = Database::sqlite().await.unwrap();
+    let rate_limits = RateLimits { failures: NonZeroU32::new(3), ..RateLimits::none() };
+    let options = Options {
+        rate_limits,
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        ..TestPlatform::options(&database)
+    };
+    let platform = TestPlatform::start_with_issuer(options, vec![person("ada")]).await.unwrap();
+    let from = async |address: &str, path: &str| {
+        let request = platform.http().get(platform.url(path));
+        request.header("x-forwarded-for", address).send().await.unwrap()
+    };
+    // Whoever has one address of the network has them all.
+    for n in 1..=3 {
+        let answer = from(&format!("2001:db8::{n}"), "/auth/callback?code=x&state=y").await;
+        problem(answer, 400, "sign_in_expired").await;
+    }
+    for path in ["/auth/callback?code=x&state=y", "/auth/login"] {
+        problem(from("2001:db8::4", path).await, 429, "rate_limited").await;
+        let login = from("2001:db8:0:1::1", "/auth/login").await;
+        assert_eq!(login.status(), 303);
+    }
+}

@@ -37,6 +37,9 @@ on_both_databases! {
         let account_itself = TestOrg { token: token.to_owned(), ..org.clone() };
         let status = async |path: &str| account_itself.request(&platform, Method::GET, path).send().await.unwrap().status();
         assert_eq!((status("/event-log").await.as_u16(), status("/roles").await.as_u16()), (200, 403));
+        let ask = json!({"resource": "event_log", "level": "read"});
+        let own = body(send(&platform, &account_itself, Method::POST, "/permissions/explain", ask).await).await;
+        assert_eq!((&own["allowed"], &own["held"]), (&json!(true), &json!("read")));
         // Keys of accounts make no keys: nobody would answer for them.
         let as_owner = org.enter(&platform).await.unwrap();
         members::remove(platform.app(), &as_owner, &maker.id).await.unwrap();
