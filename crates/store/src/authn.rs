@@ -11,7 +11,7 @@ use kici_model::sessions::IDLE;
 use kici_model::{OrgId, Timestamp, TokenKind, UserId};
 use kici_rbac::{RoleGrant, Via};
 use sea_orm::prelude::DateTimeUtc;
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, TryGetable, Value};
 
 use crate::error::OrCorrupt;
 use crate::{Store, StoreError, WriteTx, credentials, identities, orgs, roles, sessions};
@@ -51,6 +51,38 @@ LEFT JOIN roles r ON r.org_id = $2 AND r.id = reach.role_id
 LEFT JOIN teams t ON t.org_id = $2 AND t.id = reach.team_id"
         )
     };
+}
+
+/// What is selected, in its order: read by place, since a name has to be looked up in each row.
+#[derive(Debug, Clone, Copy)]
+enum Column {
+    Id,
+    Kind,
+    OrgId,
+    UserId,
+    Permissions,
+    AgentLabel,
+    ExpiresAt,
+    RevokedAt,
+    SeenAt,
+    ServiceAccountId,
+    RoutingPatterns,
+    AccountPermissions,
+    FoundOrg,
+    DisabledAt,
+    Member,
+    SuspendedAt,
+    RoleId,
+    RoleName,
+    IsOwner,
+    RolePermissions,
+    RepoPatterns,
+    TeamId,
+    TeamName,
+}
+
+fn get<T: TryGetable>(row: &QueryResult, column: Column) -> Result<T, DbErr> {
+    row.try_get_by(column as usize)
 }
 
 /// `$1` is the hash of a token.
@@ -164,42 +196,42 @@ async fn read(
     let rows = db.query_all_raw(statement).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let credential = credential(first, presented)?;
-    let seen_at = time(first, "seen_at")?;
-    let Some(id) = first.try_get::<Option<String>>("", "found_org")? else {
+    let seen_at = time(first, Column::SeenAt)?;
+    let Some(id) = get::<Option<String>>(first, Column::FoundOrg)? else {
         return Ok(Some(Known { credential, seen_at, org: None }));
     };
-    let membership = match first.try_get::<Option<String>>("", "member")? {
+    let membership = match get::<Option<String>>(first, Column::Member)? {
         None => None,
         Some(_) => Some(Membership {
-            suspended_at: time(first, "suspended_at")?,
+            suspended_at: time(first, Column::SuspendedAt)?,
             roles: rows.iter().map(role).filter_map(Result::transpose).collect::<Result<_, _>>()?,
         }),
     };
     let org = KnownOrg {
-        state: orgs::state(time(first, "disabled_at")?),
+        state: orgs::state(time(first, Column::DisabledAt)?),
         membership,
         id: id.parse().or_corrupt("orgs", &id)?,
     };
     Ok(Some(Known { credential, seen_at, org: Some(org) }))
 }
 
-fn time(row: &QueryResult, column: &str) -> Result<Option<Timestamp>, DbErr> {
-    Ok(row.try_get::<Option<DateTimeUtc>>("", column)?.map(Timestamp::new))
+fn time(row: &QueryResult, column: Column) -> Result<Option<Timestamp>, DbErr> {
+    Ok(get::<Option<DateTimeUtc>>(row, column)?.map(Timestamp::new))
 }
 
 /// What a row says of the credential behind `presented`.
 fn credential(row: &QueryResult, presented: &Presented) -> Result<Credential, StoreError> {
-    let id: String = row.try_get("", "id")?;
+    let id: String = get(row, Column::Id)?;
     let table = match presented {
         Presented::Token(_) => credentials::TABLE,
         Presented::Session(_) => sessions::TABLE,
         Presented::Identity { .. } => identities::TABLE,
     };
-    let user: String = row.try_get("", "user_id")?;
+    let user: String = get(row, Column::UserId)?;
     let user: UserId = user.parse().or_corrupt(table, &id)?;
-    let state = match time(row, "revoked_at")? {
+    let state = match time(row, Column::RevokedAt)? {
         Some(at) => CredentialState::Revoked { at },
-        None => CredentialState::Active { expires_at: time(row, "expires_at")? },
+        None => CredentialState::Active { expires_at: time(row, Column::ExpiresAt)? },
     };
     let person = |means, state| Credential {
         means,
@@ -214,7 +246,7 @@ fn credential(row: &QueryResult, presented: &Presented) -> Result<Credential, St
         }
         Presented::Session(_) => {
             let means = Means::Session(id.parse().or_corrupt(table, &id)?);
-            Ok(person(means, idle(state, time(row, "seen_at")?)))
+            Ok(person(means, idle(state, time(row, Column::SeenAt)?)))
         }
         // The end is the token's own; an identity has none.
         Presented::Identity { expires_at, .. } => {
@@ -238,15 +270,15 @@ fn idle(state: CredentialState, seen_at: Option<Timestamp>) -> CredentialState {
 /// Whom a token of ours stands for.
 fn bearer(row: &QueryResult, id: &str, user: UserId) -> Result<Bearer, StoreError> {
     const TABLE: &str = credentials::TABLE;
-    let kind: String = row.try_get("", "kind")?;
-    let org: Option<String> = row.try_get("", "org_id")?;
+    let kind: String = get(row, Column::Kind)?;
+    let org: Option<String> = get(row, Column::OrgId)?;
     let org: Option<OrgId> = org.map(|org| org.parse()).transpose().or_corrupt(TABLE, id)?;
-    let matrix: Option<String> = row.try_get("", "permissions")?;
+    let matrix: Option<String> = get(row, Column::Permissions)?;
     let matrix = matrix.map(|text| roles::matrix(TABLE, id, &text)).transpose()?;
     let kind: TokenKind = kind.parse().or_corrupt(TABLE, id)?;
     Ok(match (kind, org, matrix) {
         (TokenKind::Personal, None, scopes) => {
-            let agent: Option<String> = row.try_get("", "agent_label")?;
+            let agent: Option<String> = get(row, Column::AgentLabel)?;
             let agent = agent.map(|text| text.parse()).transpose().or_corrupt(TABLE, id)?;
             Bearer::Person { user, scopes, agent }
         }
@@ -254,9 +286,9 @@ fn bearer(row: &QueryResult, id: &str, user: UserId) -> Result<Bearer, StoreErro
             Bearer::ApiKey { org, maker: user, permissions }
         }
         (TokenKind::ServiceAccount, Some(org), None) => {
-            let account: Option<String> = row.try_get("", "service_account_id")?;
+            let account: Option<String> = get(row, Column::ServiceAccountId)?;
             let account = account.ok_or("a key of no account").or_corrupt(TABLE, id)?;
-            let held: Option<String> = row.try_get("", "account_permissions")?;
+            let held: Option<String> = get(row, Column::AccountPermissions)?;
             // The keys of an account that is gone are gone with it.
             let held = held.ok_or("a key of an account that is gone").or_corrupt(TABLE, id)?;
             let permissions = roles::matrix("service_accounts", &account, &held)?;
@@ -264,7 +296,7 @@ fn bearer(row: &QueryResult, id: &str, user: UserId) -> Result<Bearer, StoreErro
             Bearer::ServiceAccount { org, account, permissions }
         }
         (TokenKind::Orchestrator, Some(org), None) => {
-            let patterns: Option<String> = row.try_get("", "routing_patterns")?;
+            let patterns: Option<String> = get(row, Column::RoutingPatterns)?;
             let patterns = credentials::routing_patterns(id, patterns.as_deref())?;
             Bearer::Orchestrator { org, patterns }
         }
@@ -273,16 +305,16 @@ fn bearer(row: &QueryResult, id: &str, user: UserId) -> Result<Bearer, StoreErro
 }
 
 fn role(row: &QueryResult) -> Result<Option<RoleGrant>, StoreError> {
-    let Some(id) = row.try_get::<Option<String>>("", "role_id")? else { return Ok(None) };
-    let permissions: String = row.try_get("", "role_permissions")?;
-    let patterns: String = row.try_get("", "repo_patterns")?;
-    let via = match row.try_get::<Option<String>>("", "team_id")? {
+    let Some(id) = get::<Option<String>>(row, Column::RoleId)? else { return Ok(None) };
+    let permissions: String = get(row, Column::RolePermissions)?;
+    let patterns: String = get(row, Column::RepoPatterns)?;
+    let via = match get::<Option<String>>(row, Column::TeamId)? {
         None => Via::Direct,
-        Some(team) => Via::Team { id: team, name: row.try_get("", "team_name")? },
+        Some(team) => Via::Team { id: team, name: get(row, Column::TeamName)? },
     };
     Ok(Some(RoleGrant {
-        name: row.try_get("", "role_name")?,
-        is_owner: row.try_get("", "is_owner")?,
+        name: get(row, Column::RoleName)?,
+        is_owner: get(row, Column::IsOwner)?,
         permissions: roles::matrix("roles", &id, &permissions)?,
         patterns: roles::patterns(&id, &patterns)?,
         via,

@@ -180,7 +180,16 @@ const FIND: &str = "SELECT id, alias, name, disabled_at, created_at FROM orgs WH
 async fn find(db: &impl ConnectionTrait, id: &OrgId) -> Result<Option<Org>, StoreError> {
     let id = [id.as_str().into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), FIND, id);
-    row::Entity::find().from_raw_sql(statement).one(db).await?.map(org).transpose()
+    let Some(row) = db.query_one_raw(statement).await? else { return Ok(None) };
+    // By place, as `authn` does.
+    let found = row::Model {
+        id: row.try_get_by(0)?,
+        alias: row.try_get_by(1)?,
+        name: row.try_get_by(2)?,
+        disabled_at: row.try_get_by(3)?,
+        created_at: row.try_get_by(4)?,
+    };
+    org(found).map(Some)
 }
 
 fn org(row: row::Model) -> Result<Org, StoreError> {
