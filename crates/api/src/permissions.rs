@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kici_domain::App;
-use kici_domain::permissions::{self, Question};
+use kici_domain::permissions::{self, Check, Question};
 use kici_rbac::{Level, Resource, RoleGrant, Via, perm};
 use poem::web::Data;
 use poem_openapi::payload::Json;
@@ -123,6 +123,52 @@ pub(crate) struct ExplainRemedy {
     assignable_by: String,
 }
 
+/// Several questions about what you may do.
+#[derive(Debug, Object)]
+pub(crate) struct PermissionChecks {
+    /// 1 to 100 of them.
+    checks: Vec<PermissionCheck>,
+}
+
+/// Whether you may do something.
+#[derive(Debug, Object)]
+pub(crate) struct PermissionCheck {
+    /// On what.
+    resource: String,
+    /// At which level.
+    level: String,
+    /// In which repository; in any at all, if left out.
+    repo: Option<String>,
+}
+
+/// The answers, in the order of the questions.
+#[derive(Debug, Object)]
+pub(crate) struct PermissionResults {
+    /// One for each.
+    results: Vec<PermissionResult>,
+}
+
+/// An answer.
+#[derive(Debug, Object)]
+pub(crate) struct PermissionResult {
+    /// Whether you may.
+    allowed: bool,
+}
+
+impl Form for PermissionChecks {
+    type Command = Vec<Check>;
+
+    fn read(fields: &mut Fields) -> Option<Vec<Check>> {
+        fields.objects("checks", 100, |fields| {
+            let resource = fields.required_word::<Resource>("resource");
+            let level = fields.required_word::<Level>("level");
+            let repo = fields.optional::<kici_model::text::RepoName>("repo");
+            let repo = repo?.map(|repo| repo.to_string());
+            Some(Check { resource: resource?, level: level?, repo })
+        })
+    }
+}
+
 impl Form for ExplainQuestion {
     type Command = Question;
 
@@ -154,6 +200,17 @@ impl Permissions {
             is_owner: effective.is_owner(),
             roles: org.roles().iter().map(OwnRole::from).collect(),
         })
+    }
+
+    /// Whether you may do each of several things.
+    #[oai(path = "/permissions/batch", method = "post", operation_id = "permissions_batch")]
+    async fn batch(
+        &self,
+        org: Org<perm::Membership>,
+        body: Body<PermissionChecks>,
+    ) -> Json<PermissionResults> {
+        let answer = |check: &Check| PermissionResult { allowed: check.is_allowed(&org) };
+        Json(PermissionResults { results: body.0.iter().map(answer).collect() })
     }
 
     /// Whether somebody may do something, why, and what would help.

@@ -19,6 +19,25 @@ pub struct Question {
     pub repo: Option<String>,
 }
 
+/// Whether the caller may do something.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// On what.
+    pub resource: Resource,
+    /// At which level.
+    pub level: Level,
+    /// In which repository; `None` asks whether in any at all.
+    pub repo: Option<String>,
+}
+
+impl Check {
+    /// The answer, by what the caller held when they came in.
+    #[must_use]
+    pub fn is_allowed(&self, org: &Org<perm::Membership>) -> bool {
+        org.effective().allows(self.resource, self.level, self.repo.as_deref())
+    }
+}
+
 /// Says whether somebody may do something, by which roles, and what would help. Asking about others
 /// needs `members:read`; the answer about oneself names one's own roles only.
 ///

@@ -161,4 +161,37 @@ on_both_databases! {
             .json(&json!({"user": org.owner.as_str(), "resource": "runs", "level": "read"})).send().await.unwrap();
         problem(others, 403, "insufficient_permission").await;
     }
+
+    async fn many_permissions_are_checked_at_once(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let sent = json!({"name": "Scoped", "permissions": {"runs": "write", "audit": "read"}, "repoPatterns": ["acme/*"]});
+        let role = org.request(&platform, Method::POST, "/roles").json(&sent);
+        let role = body(role.send().await.unwrap()).await["id"].clone();
+        let someone = org.member(&platform, Matrix::NONE).await.unwrap();
+        let roles = org.request(&platform, Method::PUT, &format!("/members/{}/roles", someone.id));
+        assert!(roles.json(&json!({"roleIds": [role]})).send().await.unwrap().status().is_success());
+        let theirs = TestOrg { token: someone.token, ..org.clone() };
+        let ask = async |checks: Value| {
+            let asked = theirs.request(&platform, Method::POST, "/permissions/batch");
+            asked.json(&json!({"checks": checks})).send().await.unwrap()
+        };
+        let check = |resource: &str, level: &str, repo: Value| json!({"resource": resource, "level": level, "repo": repo});
+        let answer = ask(json!([
+            check("runs", "write", json!("acme/shop")),
+            check("runs", "write", json!("umbrella/shop")),
+            check("runs", "write", Value::Null),
+            check("runs", "admin", json!("acme/shop")),
+            check("audit", "read", json!("umbrella/shop")),
+        ])).await;
+        let allowed: Vec<_> = body(answer).await["results"].as_array().unwrap().iter().map(|one| one["allowed"].clone()).collect();
+        assert_eq!(json!(allowed), json!([true, false, true, false, true]));
+        let refused = problem(ask(json!([check("runs", "read", Value::Null), {"resource": "run", "x": 1}, 7])).await, 422, "invalid_fields").await;
+        let paths: Vec<_> = refused["fields"].as_array().unwrap().iter().map(|field| field["path"].as_str().unwrap()).collect();
+        assert_eq!(paths, ["checks[1].resource", "checks[1].level", "checks[1].x", "checks[2]"]);
+        let many = vec![check("runs", "read", Value::Null); 101];
+        for bad in [json!([]), json!(many), json!({}), Value::Null] {
+            problem(ask(bad).await, 422, "invalid_fields").await;
+        }
+    }
 }

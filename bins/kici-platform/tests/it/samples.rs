@@ -108,6 +108,10 @@ impl Sample {
                 (vec![("session", session)], None)
             }
             "orgs_rename" | "orgs_create" => (vec![], Some(json!({"displayName": "Acme"}))),
+            "permissions_batch" => {
+                let check = json!({"resource": "runs", "level": "read"});
+                (vec![], Some(json!({"checks": [check]})))
+            }
             "permissions_explain" => (vec![], Some(json!({"resource": "runs", "level": "read"}))),
             "event_log_get" => {
                 let post = Post::new("{}");

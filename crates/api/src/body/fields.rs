@@ -266,16 +266,49 @@ impl Fields {
         read: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Option<T> {
         self.read.insert(name);
-        let Some(Value::Object(object)) = self.object.get(name) else {
-            self.refuse(name, "must be an object".to_owned());
+        let found = self.object.get(name).cloned();
+        self.inner(name, found.as_ref(), read)
+    }
+
+    /// A list of 1 to `most` objects, each read by `read`.
+    pub(crate) fn objects<T>(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        read: impl Fn(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        self.read.insert(name);
+        let items = match self.object.get(name) {
+            Some(Value::Array(items)) if (1..=most).contains(&items.len()) => items.clone(),
+            _ => {
+                self.refuse(name, format!("must be an array of 1 to {most} objects"));
+                return None;
+            }
+        };
+        let items = items.iter().enumerate();
+        let read: Vec<_> = items
+            .map(|(at, item)| self.inner(&format!("{name}[{at}]"), Some(item), &read))
+            .collect();
+        read.into_iter().collect()
+    }
+
+    fn inner<T>(
+        &mut self,
+        path: &str,
+        found: Option<&Value>,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let Some(Value::Object(object)) = found else {
+            self.refuse(path, "must be an object".to_owned());
             return None;
         };
         let mut inner = Self::new(object.clone());
         let value = read(&mut inner);
         let errors = inner.finish().into_iter();
-        self.errors.extend(
-            errors.map(|error| FieldError { path: format!("{name}.{}", error.path), ..error }),
-        );
+        let errors =
+            errors.map(|error| FieldError { path: format!("{path}.{}", error.path), ..error });
+        let room = ERRORS.saturating_sub(self.errors.len());
+        self.errors.extend(errors.take(room));
         value
     }
 
