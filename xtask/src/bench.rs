@@ -21,6 +21,8 @@ enum Name {
     Rbac,
     /// `GET /api/v1/orgs/{org}` against the same endpoint in plain poem and sqlx
     Http,
+    /// How long that takes in an organization of a thousand, at half of what the machine can do
+    Latency,
     /// What a webhook pays for going through the platform, and how many get through
     Relay,
 }
@@ -29,7 +31,7 @@ impl Name {
     fn package(self) -> &'static str {
         match self {
             Self::Rbac => "kici-bench-rbac",
-            Self::Http => "kici-bench-http",
+            Self::Http | Self::Latency => "kici-bench-http",
             Self::Relay => "kici-bench-relay",
         }
     }
@@ -47,6 +49,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for name in chosen {
         let mut command = run::cargo(["run", "--release", "--manifest-path", MANIFEST]);
         command.args(["--package", name.package()]);
+        if name == Name::Latency {
+            command.args(["--", "latency"]);
+        }
         if let Some(bin) = bin.as_ref().filter(|_| name.needs_server()) {
             command.env(postgres::BIN, bin);
         }

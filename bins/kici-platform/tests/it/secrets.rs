@@ -70,7 +70,7 @@ async fn a_token_is_in_the_answer_that_issues_it_and_nowhere_else() {
     let database = Database::sqlite().await.unwrap();
     let stage = Stage::new(&database).await;
     let org = stage.scene.org.clone();
-    assert_eq!(tokens(org.token.as_bytes()), [org.token.clone()]);
+    assert_eq!(tokens(org.token.as_bytes()), [org.token.as_str()]);
     let mut issued = 0;
     for operation in kici_api::operations() {
         let signed_in = access_token(&stage.scene.platform, "elsewhere").await;
