@@ -7,6 +7,7 @@ use kici_model::Timestamp;
 use kici_model::identities::{Identity, IdentityKey, Subject};
 use kici_model::text::{Email, PersonName};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::refused;
 
@@ -31,11 +32,18 @@ pub(crate) struct Claims {
     c_hash: Option<String>,
     /// Keycloak's: `Bearer`, `ID`, `Refresh`, …
     typ: Option<String>,
-    cnf: Option<serde_json::Value>,
+    cnf: Option<Value>,
+    scope: Option<Value>,
+    /// Some call it so.
+    scp: Option<Value>,
+    /// Only logout tokens and their like have it.
+    events: Option<Value>,
+    /// Auth0's: `client-credentials`, …
+    gty: Option<Value>,
     pub(crate) active: Option<bool>,
     token_type: Option<String>,
     email: Option<String>,
-    email_verified: Option<serde_json::Value>,
+    email_verified: Option<Value>,
     name: Option<String>,
     preferred_username: Option<String>,
 }
@@ -86,14 +94,35 @@ impl Claims {
         }
     }
 
-    /// Refuses what tells a client who somebody is, but lets nobody in; and what is bound to a key
-    /// that nobody has shown.
-    pub(crate) fn check_access_token(&self) -> Result<(), IdentityError> {
+    /// Refuses a signed token that is not marked as an access token: by its own type (RFC 9068), by
+    /// Keycloak's, or by a scope, which no ID token has. What an ID token may have besides can be
+    /// left out, and its audience is the same.
+    pub(crate) fn check_marked(&self, is_typed: bool) -> Result<(), IdentityError> {
+        let is_marked = is_typed
+            || self.typ.as_deref().is_some_and(is_bearer)
+            || self.scope.is_some()
+            || self.scp.is_some();
+        if is_marked {
+            self.check_access_token()
+        } else {
+            refused("nothing in it says that it is an access token, such as `scope`")
+        }
+    }
+
+    /// Refuses what tells a client who somebody is, or was, but lets nobody in; what is bound to a
+    /// key that nobody has shown; and what a program got for itself: it is no person.
+    fn check_access_token(&self) -> Result<(), IdentityError> {
         if self.nonce.is_some() || self.at_hash.is_some() || self.c_hash.is_some() {
             return refused("it is an ID token; an access token is needed");
         }
-        if self.typ.as_deref().is_some_and(|typ| !typ.eq_ignore_ascii_case("Bearer")) {
+        if self.events.is_some() || self.typ.as_deref().is_some_and(|typ| !is_bearer(typ)) {
             return refused("it is no access token");
+        }
+        let mut clients = self.client_id.iter().chain(&self.azp);
+        if self.gty.as_ref().is_some_and(|gty| gty == "client-credentials")
+            || clients.any(|client| self.sub.as_ref() == Some(client))
+        {
+            return refused("it is a program's own, and no person's");
         }
         if self.cnf.is_some() {
             return refused("it is bound to a key of its sender, which is not supported");
@@ -104,7 +133,7 @@ impl Claims {
     /// Refuses what is no access token by the provider's own word: a refresh token is active too.
     pub(crate) fn check_bearer(&self) -> Result<(), IdentityError> {
         let mut words = self.token_type.iter().chain(&self.typ);
-        if words.any(|word| word.eq_ignore_ascii_case("Bearer")) {
+        if words.any(|word| is_bearer(word)) {
             self.check_access_token()
         } else {
             refused("it is no access token")
@@ -166,11 +195,15 @@ impl Claims {
     /// Some say it in words.
     fn is_verified(&self) -> bool {
         match &self.email_verified {
-            Some(serde_json::Value::Bool(is_verified)) => *is_verified,
-            Some(serde_json::Value::String(word)) => word == "true",
+            Some(Value::Bool(is_verified)) => *is_verified,
+            Some(Value::String(word)) => word == "true",
             _ => false,
         }
     }
+}
+
+fn is_bearer(typ: &str) -> bool {
+    typ.eq_ignore_ascii_case("Bearer")
 }
 
 fn person_name(text: &str) -> Option<PersonName> {

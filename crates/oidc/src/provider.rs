@@ -73,15 +73,17 @@ impl IdentityProvider for Provider {
         }
         let jwt = Jwt::parse(token)?;
         // Keycloak writes `JWT`; RFC 9068 has a type of its own, and others have theirs.
-        if jwt.typ().is_some_and(|typ| typ != "jwt" && typ != "at+jwt") {
-            return refused("it is no access token");
-        }
+        let is_typed = match jwt.typ().as_deref() {
+            Some("at+jwt") => true,
+            None | Some("jwt") => false,
+            Some(_) => return refused("it is no access token"),
+        };
         let claims = jwt.verify(&self.http, &self.keys, now).await?;
         let issuer = &self.config.issuer;
         claims.check_issuer(issuer)?;
         let expires_at = claims.check_time(now)?;
         claims.check_audience(&self.config.audiences)?;
-        claims.check_access_token()?;
+        claims.check_marked(is_typed)?;
         claims.identity(issuer, expires_at)
     }
 

@@ -45,6 +45,7 @@ impl Scene {
             "sub": "f:ada",
             "aud": ["account"],
             "azp": "kici-cli",
+            "scope": "openid email",
             "iat": self.now(),
             "exp": self.now() + 300,
             "email": "ada@example.org",
@@ -91,6 +92,8 @@ async fn tokens_by_every_kind_of_key_are_good() {
             json!({}),
             json!({"aud": "platform", "azp": null}),
             json!({"typ": "Bearer"}),
+            json!({"typ": "bearer", "scope": null}),
+            json!({"scp": ["openid"], "scope": null}),
             json!({"exp": scene.now() - 59}),
             json!({"nbf": scene.now() + 59, "iat": scene.now() + 59}),
             json!({"exp": (scene.now() + 300) as f64 + 0.5}),
@@ -100,8 +103,10 @@ async fn tokens_by_every_kind_of_key_are_good() {
         }
         for typ in [json!("at+jwt"), json!("application/AT+JWT"), Value::Null] {
             let mut header = key.header(kid);
+            let is_enough = typ.is_string();
             header["typ"] = typ;
-            let token = key.token(&header, &scene.claims(json!({})));
+            let scope = if is_enough { Value::Null } else { json!("openid") };
+            let token = key.token(&header, &scene.claims(json!({"scope": scope})));
             assert_eq!(scene.exchange(&token).await.status(), 201, "{header}");
         }
     }
@@ -181,7 +186,15 @@ async fn hostile_tokens_are_refused() {
         (json!({"typ": "ID"}), "no access token"),
         (json!({"typ": "Refresh"}), "no access token"),
         (json!({"typ": "Offline"}), "no access token"),
+        // What an ID token may have besides is left out: nothing says that it is none.
+        (json!({"scope": null}), "nothing in it says"),
+        (json!({"scope": null, "aud": "kici-cli", "azp": null}), "nothing in it says"),
+        (json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}), "no access"),
         (json!({"cnf": {"jkt": "x"}}), "bound to a key"),
+        // A program's own.
+        (json!({"sub": "kici-cli"}), "no person's"),
+        (json!({"sub": "robot", "client_id": "robot"}), "no person's"),
+        (json!({"sub": "robot@clients", "gty": "client-credentials"}), "no person's"),
     ] {
         scene.refused(&ec_token(more), why).await;
     }
@@ -309,6 +322,7 @@ async fn opaque_tokens_are_asked_about_where_that_is_configured() {
         (json!({"token_type": null}), "no access token"),
         (json!({"token_type": "refresh_token"}), "no access token"),
         (json!({"cnf": {"jkt": "x"}}), "bound to a key"),
+        (json!({"sub": "kici-cli"}), "no person's"),
         (json!({"sub": null}), "whose it is"),
     ] {
         answer(more);
