@@ -91,7 +91,7 @@ impl IdentityProvider for Provider {
         let known = self.keys.known(&self.http, self.clock.now()).await?;
         let Some(userinfo) = known.metadata.userinfo() else { return Ok(identity) };
         // It may not be for this token; then there is no profile, and nothing is wrong.
-        match self.http.get::<Claims>(&userinfo, Some(token)).await {
+        match self.http.profile::<Claims>(&userinfo, token).await {
             Ok(claims) => Ok(claims.complete(identity)),
             Err(_) => Ok(identity),
         }

@@ -1,6 +1,7 @@
 //! Tokens of the identity provider: the good ones, and all that only look like it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use kici_platform::Options;
@@ -8,7 +9,7 @@ use kici_testkit::{Database, TestPlatform};
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::provider::{Key, Provider, unsigned};
+use crate::provider::{Gate, Key, Provider, unsigned};
 use crate::support::{json as body, problem};
 use crate::visitor::{TestClock, exchange};
 
@@ -362,4 +363,68 @@ async fn a_token_without_an_address_takes_it_from_userinfo_of_the_same_person() 
     // The Kelvin sign is a `k` in lower case, and no letter of a verified address.
     profile("eve", "\u{212a}im@example.org", json!(true));
     assert!(email(&silent("eve")).await.ends_with("@unverified.invalid"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_of_strangers_wait_for_their_turn_and_keys_for_none() {
+    let scene = Scene::new(|config| config.introspection = true).await;
+    let (old, new) = (Key::p256(), Key::p256());
+    scene.provider.publish(&[old.jwk("old")]);
+    let mut answer = scene.claims(json!({}));
+    (answer["active"], answer["token_type"]) = (json!(true), json!("Bearer"));
+    scene.provider.answers.lock().unwrap().introspection = answer;
+    assert_eq!(scene.exchange("opaque").await.status(), 201);
+    let gate = Arc::new(Gate::default());
+    scene.provider.answers.lock().unwrap().introspects = Some(gate.clone());
+    let ask = || {
+        let request = scene.platform.http().get(scene.platform.url("/api/v1/user"));
+        request.bearer_auth("opaque").send()
+    };
+    let answers = futures_util::future::join_all((0..40).map(|_| ask()));
+    let meanwhile = async {
+        gate.arrived(32).await;
+        // Nobody knows this key yet, so the provider is asked for it.
+        scene.provider.publish(&[new.jwk("new")]);
+        scene.clock.forward(10);
+        let token = new.token(&new.header("new"), &scene.claims(json!({})));
+        assert_eq!(scene.exchange(&token).await.status(), 201);
+        gate.open();
+    };
+    let (answers, ()) = futures_util::future::join(answers, meanwhile).await;
+    for answer in answers {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_with_a_known_key_does_not_wait_for_a_provider_that_hangs() {
+    let scene = Scene::new(|_| {}).await;
+    let key = Key::p256();
+    let token = || key.token(&key.header("e"), &scene.claims(json!({})));
+    let user = || {
+        let request = scene.platform.http().get(scene.platform.url("/api/v1/user"));
+        request.bearer_auth(token()).send()
+    };
+    scene.provider.publish(&[key.jwk("e")]);
+    assert_eq!(scene.exchange(&token()).await.status(), 201);
+    let gate = Arc::new(Gate::default());
+    scene.provider.answers.lock().unwrap().publishes = Some(gate.clone());
+    scene.clock.forward(5 * 60);
+    let all = async {
+        for _ in 0..20 {
+            assert_eq!(user().await.unwrap().status(), 200);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(4), all).await.unwrap();
+    // Once it answers again, a key that it has taken away is refused as ever.
+    scene.provider.publish(&[]);
+    gate.open();
+    let refused = async { while user().await.unwrap().status() != 401 {} };
+    tokio::time::timeout(Duration::from_secs(4), refused).await.unwrap();
+    scene.clock.forward(5 * 60);
+    scene.provider.publish(&[key.jwk("e")]);
+    assert_eq!(user().await.unwrap().status(), 200);
+    scene.provider.publish(&[]);
+    scene.clock.forward(5 * 60);
+    assert_eq!(user().await.unwrap().status(), 401);
 }

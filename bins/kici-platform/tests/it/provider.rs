@@ -13,6 +13,7 @@ use ring::signature::{
     RsaKeyPair,
 };
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 /// A key of the provider.
 #[derive(Debug)]
@@ -108,8 +109,42 @@ pub(crate) struct Answers {
     pub(crate) userinfo: Value,
     /// How often it was asked for its keys.
     pub(crate) asked: usize,
+    /// Where its keys, and its answers about tokens, are held up.
+    pub(crate) publishes: Option<Arc<Gate>>,
+    pub(crate) introspects: Option<Arc<Gate>>,
     /// The last `Authorization` header and form that introspection was asked with.
     pub(crate) question: Option<(String, String)>,
+}
+
+/// Holds answers up until it is opened.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    come: Semaphore,
+    open: Semaphore,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { come: Semaphore::new(0), open: Semaphore::new(0) }
+    }
+}
+
+impl Gate {
+    async fn pass(gate: Option<Arc<Self>>) {
+        if let Some(gate) = gate {
+            gate.come.add_permits(1);
+            drop(gate.open.acquire().await.unwrap());
+        }
+    }
+
+    /// Waits until so many stand before it.
+    pub(crate) async fn arrived(&self, count: u32) {
+        self.come.acquire_many(count).await.unwrap().forget();
+    }
+
+    pub(crate) fn open(&self) {
+        self.open.add_permits(1);
+    }
 }
 
 #[derive(Debug)]
@@ -160,7 +195,9 @@ fn json_of(value: &Value) -> Response {
 }
 
 #[handler]
-fn metadata_of(answers: Data<&Arc<Mutex<Answers>>>) -> Response {
+async fn metadata_of(answers: Data<&Arc<Mutex<Answers>>>) -> Response {
+    let gate = answers.lock().unwrap().publishes.clone();
+    Gate::pass(gate).await;
     json_of(&answers.lock().unwrap().metadata)
 }
 
@@ -177,11 +214,13 @@ fn of(what: Path<String>, answers: Data<&Arc<Mutex<Answers>>>) -> Response {
 }
 
 #[handler]
-fn introspect(
+async fn introspect(
     request: &poem::Request,
     form: String,
     answers: Data<&Arc<Mutex<Answers>>>,
 ) -> Response {
+    let gate = answers.lock().unwrap().introspects.clone();
+    Gate::pass(gate).await;
     let mut answers = answers.lock().unwrap();
     answers.question = Some((request.header("authorization").unwrap_or_default().to_owned(), form));
     json_of(&answers.introspection)
