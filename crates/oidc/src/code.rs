@@ -17,6 +17,12 @@ use crate::{Provider, refused};
 /// What we ask for: who it is, and what they are called.
 const SCOPE: &str = "openid profile email";
 
+/// Why there are no tokens (RFC 6749, 5.2).
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
 #[derive(Deserialize)]
 struct Tokens {
     id_token: String,
@@ -64,7 +70,8 @@ pub(crate) async fn redeem(
     let (status, bytes) = provider.http.post(&url, form, basic).await?;
     let tokens: Tokens = match status {
         StatusCode::OK => json(&url, &bytes)?,
-        StatusCode::BAD_REQUEST => {
+        // It should be 400, and is 403 at some; other causes are ours or the provider's.
+        status if status == StatusCode::BAD_REQUEST || is_bad_code(status, &bytes) => {
             return refused("the code is used up, too old, or not of this sign-in");
         }
         status => return Err(HttpError::Status(url, status).into()),
@@ -83,6 +90,11 @@ pub(crate) async fn redeem(
         Some(token) if identity.email.is_none() => provider.profile(&token, identity).await,
         _ => Ok(identity),
     }
+}
+
+fn is_bad_code(status: StatusCode, answer: &[u8]) -> bool {
+    let error = serde_json::from_slice(answer).map(|Refusal { error }| error);
+    status.is_client_error() && error.is_ok_and(|error| error == "invalid_grant")
 }
 
 /// A form that says who we are: in a header beside it, or else in itself.

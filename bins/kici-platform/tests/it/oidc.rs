@@ -11,28 +11,35 @@ use serde_json::{Value, json};
 
 use crate::provider::{Gate, Key, Provider, unsigned};
 use crate::support::{json as body, problem};
-use crate::visitor::{TestClock, exchange};
+use crate::visitor::{Browser, TestClock, exchange};
 
-struct Scene {
-    provider: Provider,
-    platform: TestPlatform,
+/// A platform and its provider.
+pub(crate) struct Scene {
+    pub(crate) provider: Provider,
+    pub(crate) platform: TestPlatform,
     clock: Arc<TestClock>,
-    _database: Database,
+    _database: Option<Database>,
 }
 
 impl Scene {
     async fn new(change: impl FnOnce(&mut kici_oidc::Config)) -> Self {
-        let (provider, database) = (Provider::start().await, Database::sqlite().await.unwrap());
+        let database = Database::sqlite().await.unwrap();
+        let scene = Self::over(&database, change).await;
+        Self { _database: Some(database), ..scene }
+    }
+
+    pub(crate) async fn over(
+        database: &Database,
+        change: impl FnOnce(&mut kici_oidc::Config),
+    ) -> Self {
+        let provider = Provider::start().await;
         let clock = Arc::new(TestClock::default());
         let mut config = provider.config();
         change(&mut config);
-        let options = Options {
-            oidc: Some(config),
-            clock: clock.clone(),
-            ..TestPlatform::options(&database)
-        };
+        let options =
+            Options { oidc: Some(config), clock: clock.clone(), ..TestPlatform::options(database) };
         let platform = TestPlatform::start_with(options).await.unwrap();
-        Self { provider, platform, clock, _database: database }
+        Self { provider, platform, clock, _database: None }
     }
 
     fn now(&self) -> i64 {
@@ -40,7 +47,7 @@ impl Scene {
     }
 
     /// Claims of an access token that is good, changed by `more`; `null` takes one out.
-    fn claims(&self, more: Value) -> Value {
+    pub(crate) fn claims(&self, more: Value) -> Value {
         let mut claims = json!({
             "iss": self.provider.url,
             "sub": "f:ada",
@@ -62,7 +69,7 @@ impl Scene {
         claims
     }
 
-    async fn exchange(&self, token: &str) -> Response {
+    pub(crate) async fn exchange(&self, token: &str) -> Response {
         exchange(&self.platform, token).await
     }
 
@@ -95,7 +102,7 @@ async fn tokens_by_every_kind_of_key_are_good() {
             json!({"typ": "Bearer"}),
             json!({"typ": "bearer", "scope": null}),
             json!({"scp": ["openid"], "scope": null}),
-            json!({"exp": scene.now() - 59}),
+            json!({"exp": scene.now() - 50}),
             json!({"nbf": scene.now() + 59, "iat": scene.now() + 59}),
             json!({"exp": (scene.now() + 300) as f64 + 0.5}),
         ] {
@@ -190,7 +197,10 @@ async fn hostile_tokens_are_refused() {
         // What an ID token may have besides is left out: nothing says that it is none.
         (json!({"scope": null}), "nothing in it says"),
         (json!({"scope": null, "aud": "kici-cli", "azp": null}), "nothing in it says"),
-        (json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}), "no access"),
+        (
+            json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+            "no access",
+        ),
         (json!({"cnf": {"jkt": "x"}}), "bound to a key"),
         // A program's own.
         (json!({"sub": "kici-cli"}), "no person's"),
@@ -427,4 +437,25 @@ async fn who_comes_with_a_known_key_does_not_wait_for_a_provider_that_hangs() {
     scene.provider.publish(&[]);
     scene.clock.forward(5 * 60);
     assert_eq!(user().await.unwrap().status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_code_is_refused_whatever_the_status_and_the_rest_is_an_outage() {
+    let scene = Scene::new(|_| {}).await;
+    scene.provider.publish(&[]);
+    let bad = |error: &str| json!({"error": error});
+    for (status, answer, want) in [
+        (400, bad("invalid_grant"), 401),
+        (400, json!("no object"), 401),
+        (403, bad("invalid_grant"), 401),
+        (401, bad("invalid_client"), 503),
+        (403, json!({}), 503),
+        (500, bad("invalid_grant"), 503),
+    ] {
+        let mut browser = Browser::default();
+        let tokens = |_: &str| (status, answer.clone());
+        let back = scene.provider.visit(&scene.platform, &mut browser, tokens).await;
+        let code = if want == 401 { "invalid_token" } else { "provider_unavailable" };
+        problem(back, want, code).await;
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use kici_model::Secret;
+use kici_testkit::TestPlatform;
 use poem::listener::TcpAcceptor;
 use poem::web::{Data, Path};
 use poem::{EndpointExt, Response, Route, Server, get, handler, post};
@@ -14,6 +15,8 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+
+use crate::visitor::{Browser, location};
 
 /// A key of the provider.
 #[derive(Debug)]
@@ -107,6 +110,8 @@ pub(crate) struct Answers {
     pub(crate) jwks: Value,
     pub(crate) introspection: Value,
     pub(crate) userinfo: Value,
+    /// The token endpoint's status and answer.
+    pub(crate) tokens: (u16, Value),
     /// How often it was asked for its keys.
     pub(crate) asked: usize,
     /// Where its keys, and its answers about tokens, are held up.
@@ -160,6 +165,8 @@ impl Provider {
         let metadata = json!({
             "issuer": url,
             "jwks_uri": format!("{url}/jwks"),
+            "authorization_endpoint": format!("{url}/authorize"),
+            "token_endpoint": format!("{url}/token"),
             "introspection_endpoint": format!("{url}/introspection"),
             "userinfo_endpoint": format!("{url}/userinfo"),
         });
@@ -167,6 +174,7 @@ impl Provider {
         let routes = Route::new()
             .at("/.well-known/openid-configuration", get(metadata_of))
             .at("/introspection", post(introspect))
+            .at("/token", post(token))
             .at("/:what", get(of))
             .data(answers.clone());
         let acceptor = TcpAcceptor::from_tokio(listener).unwrap();
@@ -177,6 +185,22 @@ impl Provider {
     /// Publishes these keys, and no others.
     pub(crate) fn publish(&self, keys: &[Value]) {
         self.answers.lock().unwrap().jwks = json!({"keys": keys});
+    }
+
+    /// A browser that goes to the provider and comes back with a code. What the token endpoint says to
+    /// that is made from the nonce.
+    pub(crate) async fn visit(
+        &self,
+        platform: &TestPlatform,
+        browser: &mut Browser,
+        tokens: impl FnOnce(&str) -> (u16, Value),
+    ) -> reqwest::Response {
+        let begun = location(&browser.get(platform, "/auth/login").await);
+        let begun = url::Url::parse(&begun).unwrap();
+        let part = |name| begun.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+        self.answers.lock().unwrap().tokens = tokens(&part("nonce"));
+        let back = format!("/auth/callback?code=x&state={}", part("state"));
+        browser.get(platform, &back).await
     }
 
     pub(crate) fn config(&self) -> kici_oidc::Config {
@@ -211,6 +235,13 @@ fn of(what: Path<String>, answers: Data<&Arc<Mutex<Answers>>>) -> Response {
         }
         _ => json_of(&answers.userinfo),
     }
+}
+
+#[handler]
+fn token(answers: Data<&Arc<Mutex<Answers>>>) -> Response {
+    let (status, answer) = answers.lock().unwrap().tokens.clone();
+    let status = poem::http::StatusCode::from_u16(status).unwrap();
+    Response::builder().status(status).content_type("application/json").body(answer.to_string())
 }
 
 #[handler]
