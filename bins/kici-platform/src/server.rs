@@ -162,10 +162,21 @@ impl Server {
 
 /// How often what is noted beside the requests is written.
 const NOTES: Duration = Duration::from_secs(5);
+/// How many times that is between two looks for sessions that are over: an hour.
+const SESSIONS: u32 = 720;
 
 async fn write_notes(platform: Platform, stop: CancellationToken) {
+    let mut turns = (0..SESSIONS).cycle();
     while stop.run_until_cancelled(tokio::time::sleep(NOTES)).await.is_some() {
         platform.forget();
+        if turns.next() == Some(0)
+            && let Err(trouble) = kici_domain::sessions::forget(&platform.app).await
+        {
+            tracing::warn!(
+                error = &trouble as &dyn std::error::Error,
+                "old sessions not forgotten"
+            );
+        }
         if let Err(trouble) = kici_domain::idempotency::forget(&platform.app).await {
             tracing::warn!(error = &trouble as &dyn std::error::Error, "old answers not forgotten");
         }

@@ -324,6 +324,7 @@ async fn public(stage: &Stage, operation: &Operation) {
             let url = platform.url(&format!("/webhook/{}/generic/hooks", org.id));
             platform.http().post(url).body("{}").send().await.unwrap()
         }
+        "sign_out" => Browser::default().call(platform, Method::POST, "/auth/logout").await,
         _ => stage.call(operation, org.id.as_str(), None).await,
     };
     assert_eq!(answer.status().as_u16(), documented_success(&operation.id), "{}", operation.id);
