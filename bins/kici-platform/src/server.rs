@@ -104,11 +104,13 @@ impl Server {
         if options.issuer.is_some() && !address.ip().is_loopback() {
             bail!("an issuer that believes everybody is for this machine alone");
         }
+        // Pages elsewhere could reach such an issuer by a name of theirs, and be anybody.
+        let is_local = options.is_local || options.issuer.is_some();
         let issuer = options.issuer.map(|issuer| (dev::issuer::PATH, issuer.into_endpoint()));
         let mut platform =
             Platform::new(app.clone(), hub.clone()).with_rate_limits(options.rate_limits);
         platform.trusted_proxies = options.trusted_proxies.into();
-        platform.only_host = options.is_local.then(|| address.ip().to_string().into());
+        platform.only_host = is_local.then(|| address.ip().to_string().into());
         let tasks = platform.tasks.clone();
         let stop = CancellationToken::new();
         let routes = kici_api::routes(platform.clone(), issuer);

@@ -7,9 +7,11 @@ use ipnet::IpNet;
 use kici_domain::App;
 use kici_link::Hub;
 use poem::endpoint::BoxEndpoint;
-use poem::http::Uri;
+use poem::http::{Uri, header};
 use poem::web::Html;
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, get, handler};
+use poem::{
+    Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, get, handler,
+};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -244,9 +246,13 @@ fn openapi() -> Response {
     Response::builder().content_type("application/json").body(document::text())
 }
 
+/// No page elsewhere shows it in a frame: it sends what is typed into it with the cookie.
 #[handler]
-fn docs() -> Html<&'static str> {
+fn docs() -> Response {
     Html(document::page())
+        .with_header(header::X_FRAME_OPTIONS, "DENY")
+        .with_header(header::CONTENT_SECURITY_POLICY, "frame-ancestors 'none'")
+        .into_response()
 }
 
 /// How long a request may take to arrive.

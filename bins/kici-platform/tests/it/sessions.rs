@@ -284,3 +284,17 @@ async fn behind_tls_the_cookies_are_for_this_host_alone() {
         problem(request.send().await.unwrap(), 401, code).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_are_shown_in_no_frame_and_an_issuer_answers_to_its_own_name_alone() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, _) = platform(&database, vec![]).await;
+    let page = platform.http().get(platform.url("/docs")).send().await.unwrap();
+    assert_eq!(page.headers()["x-frame-options"], "DENY");
+    assert_eq!(page.headers()["content-security-policy"], "frame-ancestors 'none'");
+    assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    for path in ["/docs", "/dev/oidc/authorize", "/api/v1/user"] {
+        let rebound = platform.http().get(platform.url(path)).header("host", "evil.example");
+        problem(rebound.send().await.unwrap(), 421, "wrong_host").await;
+    }
+}
