@@ -15,6 +15,7 @@ pub mod event_log;
 mod fault;
 pub mod founding;
 pub mod idempotency;
+pub mod identity_links;
 pub mod invites;
 pub mod members;
 pub mod metrics;

@@ -1,22 +1,24 @@
 //! What a token says, and whether it says it to us and now.
 
+use std::fmt;
 use std::time::Duration;
 
 use kici_domain::ports::IdentityError;
 use kici_model::Timestamp;
 use kici_model::identities::{Identity, IdentityKey, Subject};
-use kici_model::text::{Email, PersonName};
+use kici_model::text::{Email, PersonName, ProviderName};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::refused;
+use crate::{Config, LinkClaim, refused};
 
 /// How far two clocks may be apart.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// The claims that are looked at. One that stands there twice makes the whole unreadable.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 pub(crate) struct Claims {
     pub(crate) iss: Option<String>,
     sub: Option<String>,
@@ -46,6 +48,43 @@ pub(crate) struct Claims {
     email_verified: Option<Value>,
     name: Option<String>,
     preferred_username: Option<String>,
+    /// All of them, for those that the configuration names.
+    #[serde(skip)]
+    all: Value,
+}
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let all = Value::Object(Once::deserialize(deserializer)?.0);
+        let claims = Self::deserialize(&all).map_err(D::Error::custom)?;
+        Ok(Self { all, ..claims })
+    }
+}
+
+/// An object that has no key twice.
+struct Once(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self(Map::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Once {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Self, A::Error> {
+        while let Some((key, value)) = entries.next_entry()? {
+            if self.0.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key stands there twice"));
+            }
+        }
+        Ok(self)
+    }
 }
 
 impl Claims {
@@ -157,25 +196,39 @@ impl Claims {
     /// Whom the claims are about.
     pub(crate) fn identity(
         &self,
-        issuer: &str,
+        config: &Config,
         expires_at: Timestamp,
     ) -> Result<Identity, IdentityError> {
         let Some(Ok(subject)) = self.sub.as_ref().map(|sub| sub.parse::<Subject>()) else {
             return refused("it does not say whose it is");
         };
         let identity = Identity {
-            key: IdentityKey { issuer: issuer.into(), subject },
+            key: IdentityKey { issuer: config.issuer.as_str().into(), subject },
             email: None,
             is_email_verified: false,
             name: None,
+            accounts: Vec::new(),
+            has_all_accounts: false,
             expires_at,
         };
-        Ok(self.complete(identity))
+        Ok(self.complete(identity, &config.link_claims))
     }
 
-    /// `identity` with the profile that these claims tell, if they are about the same person.
-    pub(crate) fn complete(&self, identity: Identity) -> Identity {
-        if self.sub.as_deref() != Some(identity.key.subject.as_str()) {
+    /// Whether the claims are about somebody.
+    pub(crate) fn is_of(&self, identity: &Identity) -> bool {
+        self.sub.as_deref() == Some(identity.key.subject.as_str())
+    }
+
+    /// `identity` with what it lacks and these claims tell, if they are about the same person.
+    pub(crate) fn complete(&self, identity: Identity, links: &[LinkClaim]) -> Identity {
+        if !self.is_of(&identity) {
+            return identity;
+        }
+        let told = links.iter().filter_map(|link| link.account(&self.all));
+        let told = told.filter(|account| !has_account(&identity, &account.provider));
+        let accounts = identity.accounts.iter().cloned().chain(told).collect();
+        let identity = Identity { accounts, ..identity };
+        if identity.email.is_some() {
             return identity;
         }
         let name = [&self.name, &self.preferred_username];
@@ -200,6 +253,11 @@ impl Claims {
             _ => false,
         }
     }
+}
+
+/// Whether an account of somebody at this provider is known.
+pub(crate) fn has_account(identity: &Identity, provider: &ProviderName) -> bool {
+    identity.accounts.iter().any(|account| account.provider == *provider)
 }
 
 fn is_bearer(typ: &str) -> bool {

@@ -1,7 +1,7 @@
 //! The code flow (OpenID Connect Core, 3.1) with PKCE (RFC 7636), state and nonce.
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
-use kici_domain::ports::{IdentityError, IdentityProvider, Login};
+use kici_domain::ports::{IdentityError, Login};
 use kici_model::Timestamp;
 use kici_model::identities::Identity;
 use reqwest::StatusCode;
@@ -84,12 +84,9 @@ pub(crate) async fn redeem(
     if claims.nonce.as_ref() != Some(login.nonce.expose()) {
         return refused("it was made for another sign-in");
     }
-    let identity = claims.identity(issuer, expires_at)?;
+    let identity = claims.identity(&provider.config, expires_at)?;
     // Many tell the address only where they are asked.
-    match tokens.access_token {
-        Some(token) if identity.email.is_none() => provider.profile(&token, identity).await,
-        _ => Ok(identity),
-    }
+    provider.complete(tokens.access_token.as_deref(), identity).await
 }
 
 fn is_bad_code(status: StatusCode, answer: &[u8]) -> bool {

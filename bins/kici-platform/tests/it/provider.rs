@@ -210,6 +210,7 @@ impl Provider {
             client_secret: Some(Secret::new("hush hush".to_owned())),
             audiences: vec!["platform".to_owned(), "kici-cli".to_owned()],
             introspection: false,
+            link_claims: Vec::new(),
         }
     }
 }
