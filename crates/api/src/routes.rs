@@ -20,6 +20,7 @@ use crate::api_keys::ApiKeys;
 use crate::audit::Audit;
 use crate::event_log::EventLog;
 use crate::health::Health;
+use crate::identity_links::IdentityLinks;
 use crate::invites::{Invites, PendingInvites};
 use crate::members::Members;
 use crate::orchestrator_keys::OrchestratorKeys;
@@ -94,6 +95,9 @@ pub(crate) enum Tag {
     /// The signed-in person.
     #[oai(rename = "user")]
     User,
+    /// Accounts at other providers that are the person's.
+    #[oai(rename = "identity-links")]
+    IdentityLinks,
     /// Signing in and out.
     #[oai(rename = "sign-in")]
     SignIn,
@@ -156,7 +160,7 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The operations under `/api/v1`.
 pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
     // In two halves: poem-openapi takes sixteen at once.
-    let people = (Users, PendingInvites, Cli, Sessions, PersonalTokens);
+    let people = (Users, IdentityLinks, PendingInvites, Cli, Sessions, PersonalTokens);
     let organizations = (
         NewOrgs,
         Orgs,

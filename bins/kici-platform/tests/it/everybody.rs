@@ -25,7 +25,8 @@ struct Stage {
 impl Stage {
     async fn new(database: &Database) -> Self {
         // Whose address this is signs in as the owner of the other organisation.
-        let owner = Person::new("elsewhere", "owner@umbrella.example", "Owner");
+        let owner =
+            Person::new("elsewhere", "owner@umbrella.example", "Owner").at_github("umbrella", 7);
         let options = TestPlatform::options(database);
         let platform = TestPlatform::start_with_issuer(options, vec![owner]).await.unwrap();
         let scene = Scene::on(platform).await;

@@ -19,6 +19,7 @@ mod document;
 mod event_log;
 mod everybody;
 mod idempotency;
+mod identity_links;
 mod invites;
 mod link;
 mod members;
