@@ -107,11 +107,13 @@ impl Server {
         if options.issuer.is_some() && !address.ip().is_loopback() {
             bail!("an issuer that believes everybody is for this machine alone");
         }
+        // Pages elsewhere could reach such an issuer by a name of theirs, and be anybody.
+        let is_local = options.is_local || options.issuer.is_some();
         let issuer = options.issuer.map(|issuer| (dev::issuer::PATH, issuer.into_endpoint()));
         let mut platform =
             Platform::new(app.clone(), hub.clone()).with_rate_limits(options.rate_limits);
         platform.trusted_proxies = options.trusted_proxies.into();
-        platform.only_host = options.is_local.then(|| address.ip().to_string().into());
+        platform.only_host = is_local.then(|| address.ip().to_string().into());
         let tasks = platform.tasks.clone();
         let stop = CancellationToken::new();
         let routes = kici_api::routes(platform.clone(), issuer);
@@ -166,10 +168,21 @@ impl Server {
 
 /// How often what is noted beside the requests is written.
 const NOTES: Duration = Duration::from_secs(5);
+/// How many times that is between two looks for sessions that are over: an hour.
+const SESSIONS: u32 = 720;
 
 async fn write_notes(platform: Platform, stop: CancellationToken) {
+    let mut turns = (0..SESSIONS).cycle();
     while stop.run_until_cancelled(tokio::time::sleep(NOTES)).await.is_some() {
         platform.forget();
+        if turns.next() == Some(0)
+            && let Err(trouble) = kici_domain::sessions::forget(&platform.app).await
+        {
+            tracing::warn!(
+                error = &trouble as &dyn std::error::Error,
+                "old sessions not forgotten"
+            );
+        }
         if let Err(trouble) = kici_domain::idempotency::forget(&platform.app).await {
             tracing::warn!(error = &trouble as &dyn std::error::Error, "old answers not forgotten");
         }

@@ -41,6 +41,15 @@ impl<'a> Knock<'a> {
         Ok(Self { app, presents, request_id: request_id::of(request)?, operation })
     }
 
+    /// A browser, which is known by its cookie whatever else it sends. A page of ours has made it ask,
+    /// even where the cookie is missing: to a page elsewhere a browser may not give it.
+    pub(crate) fn of_browser(request: &'a Request) -> Result<Self> {
+        let knock = Self::of(request)?;
+        cookies::check_site(request, knock.app)?;
+        let presents = cookies::session(request, knock.app).map(Presents::Cookie);
+        Ok(Self { presents, ..knock })
+    }
+
     pub(crate) fn caller(&self) -> Caller<'_> {
         let Self { presents, request_id, operation, .. } = self;
         Caller { presents: *presents, request_id, operation }

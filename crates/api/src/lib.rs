@@ -13,6 +13,7 @@ mod error_codes;
 mod event_log;
 mod health;
 mod idempotency;
+mod identity_links;
 mod invites;
 mod link;
 mod matrix;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kici_domain::App;
 use kici_domain::members::{self, Listed};
+use kici_model::identity_links::Account;
 use kici_model::{RoleId, UserId};
 use kici_rbac::{Level, perm};
 use poem::web::Data;
@@ -221,9 +222,15 @@ impl Members {
     }
 }
 
+impl From<Account> for MemberIdentity {
+    fn from(account: Account) -> Self {
+        Self { provider: account.provider.to_string(), provider_username: account.name.to_string() }
+    }
+}
+
 impl From<Listed> for Member {
     fn from(listed: Listed) -> Self {
-        let Listed { member, roles, ci_trust } = listed;
+        let Listed { member, roles, ci_trust, accounts } = listed;
         Self {
             user_id: member.user.id.to_string(),
             email: Some(member.user.email.to_string()),
@@ -241,7 +248,7 @@ impl From<Listed> for Member {
             joined_at: member.joined_at.to_string(),
             ci_trust_level: ci_trust.to_string(),
             ci_trust_is_set: member.ci_trust.is_some(),
-            identity_links: Vec::new(),
+            identity_links: accounts.into_iter().map(MemberIdentity::from).collect(),
         }
     }
 }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use kici_domain::App;
 use kici_link::Hub;
 use poem::endpoint::BoxEndpoint;
-use poem::http::Uri;
+use poem::http::{Uri, header};
 use poem::web::Html;
 use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response, Result, Route, get, handler};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
@@ -19,6 +19,7 @@ use crate::api_keys::ApiKeys;
 use crate::audit::Audit;
 use crate::event_log::EventLog;
 use crate::health::Health;
+use crate::identity_links::IdentityLinks;
 use crate::invites::{Invites, PendingInvites};
 use crate::members::Members;
 use crate::orchestrator_keys::OrchestratorKeys;
@@ -100,6 +101,9 @@ pub(crate) enum Tag {
     /// The signed-in person.
     #[oai(rename = "user")]
     User,
+    /// Accounts at other providers that are the person's.
+    #[oai(rename = "identity-links")]
+    IdentityLinks,
     /// Signing in and out.
     #[oai(rename = "sign-in")]
     SignIn,
@@ -162,7 +166,7 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The operations under `/api/v1`.
 pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
     // In two halves: poem-openapi takes sixteen at once.
-    let people = (Users, PendingInvites, Cli, Sessions, PersonalTokens);
+    let people = (Users, IdentityLinks, PendingInvites, Cli, Sessions, PersonalTokens);
     let organizations = (
         NewOrgs,
         Orgs,
@@ -330,9 +334,13 @@ fn openapi() -> Response {
     Response::builder().content_type("application/json").body(document::text())
 }
 
+/// No page elsewhere shows it in a frame: it sends what is typed into it with the cookie.
 #[handler]
-fn docs() -> Html<&'static str> {
+fn docs() -> Response {
     Html(document::page())
+        .with_header(header::X_FRAME_OPTIONS, "DENY")
+        .with_header(header::CONTENT_SECURITY_POLICY, "frame-ancestors 'none'")
+        .into_response()
 }
 
 /// How long a request may take to arrive.

@@ -99,7 +99,7 @@ impl<'a> ApiExtractor<'a> for Leaving {
         _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let knock = Knock::of(request)?;
+        let knock = Knock::of_browser(request)?;
         sessions::end(knock.app, knock.caller()).await.map_err(ApiError::from)?;
         Ok(Self { forget: Cookie::Session.forget(knock.app)? })
     }
@@ -157,6 +157,7 @@ pub(crate) async fn callback(
     let Coming { state, code, error, iss } = query.0;
     let callback = Callback {
         kept: Cookie::SignIn.read(request, &app),
+        session: Cookie::Session.read(request, &app),
         state: state.as_deref(),
         code: code.as_deref(),
         error: error.as_deref(),

@@ -29,8 +29,8 @@ pub use error::EnterError;
 pub use link::{Link, enter_link, is_still_valid};
 pub use person::{Bounds, Interactive, Me, enter_interactive, enter_person};
 pub use present::Presents;
-use present::authenticate;
 pub(crate) use present::log_provider;
+use present::{Authenticated, authenticate};
 
 use crate::{App, Trouble};
 
@@ -209,7 +209,8 @@ pub async fn enter<P: Permission>(
     org: &str,
 ) -> Result<Org<P>, EnterError> {
     // A text that can't be an id is looked up as none: a bad token is told first, as always.
-    let (known, presented) = authenticate(app, caller, org.parse().ok().as_ref()).await?;
+    let entered = authenticate(app, caller, org.parse().ok().as_ref()).await?;
+    let Authenticated { known, presented, .. } = entered;
     Org::of(app, known, presented, caller)
 }
 

@@ -16,6 +16,7 @@ mod expiry;
 mod fault;
 pub mod founding;
 pub mod idempotency;
+pub mod identity_links;
 pub mod invites;
 mod mails;
 pub mod members;

@@ -69,7 +69,8 @@ pub trait IdentityProvider: Send + Sync + std::fmt::Debug {
     /// Whose this access token is, at `now`.
     async fn identify(&self, token: &str, now: Timestamp) -> Result<Identity, IdentityError>;
 
-    /// The same, with what the provider says of the person where the token is silent.
+    /// The same, with what the provider says of the person where the token is silent. Where it says
+    /// everything nobody is asked.
     async fn profile(&self, token: &str, identity: Identity) -> Result<Identity, IdentityError>;
 
     /// Where a browser goes to sign in.

@@ -105,6 +105,18 @@ pub(crate) async fn begin(
     Ok(token)
 }
 
+/// Forgets the sessions that are over, and says how many they were.
+///
+/// # Errors
+/// The database fails.
+pub async fn forget(app: &App) -> Result<u64, Trouble> {
+    let now = app.clock.now();
+    let mut tx = app.store.record().await?;
+    let forgotten = tx.forget_sessions(now - IDLE, now).await?;
+    tx.commit().await?;
+    Ok(forgotten)
+}
+
 /// Ends the session that a browser presents; one that is over already, or none at all, is fine.
 ///
 /// # Errors

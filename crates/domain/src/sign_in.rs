@@ -20,7 +20,7 @@ use crate::credentials::Made;
 use crate::founding::{self, FoundingError};
 use crate::personal_tokens::{self, NewPersonalToken, PersonalTokensError};
 use crate::ports::IdentityError;
-use crate::{App, EnterError, Fault, Kind, Trouble, shorten};
+use crate::{App, EnterError, Fault, Kind, Trouble, identity_links, shorten};
 
 pub use browser::{Begun, Callback, Finished, begin, finish};
 pub(crate) use seals::Seals;
@@ -156,26 +156,27 @@ async fn welcome_once(app: &App, arrival: &Arrival) -> Result<(), SignInError> {
     }
 }
 
-/// Writes down that somebody was here again. Once their own address is verified it takes the place
-/// of the one that was made up for them, unless it is somebody else's.
+/// Writes down that somebody was here again, and which accounts they have elsewhere. Once their own
+/// address is verified it takes the place of the one that was made up for them, unless it is somebody
+/// else's.
 async fn recognise(app: &App, arrival: &Arrival, user: &User) -> Result<(), SignInError> {
     let (now, identity) = (app.clock.now(), arrival.identity());
     let mut record = app.store.record().await?;
     record.identity_seen(identity, now).await?;
     record.commit().await?;
-    let Some(email) = identity.verified_email() else { return Ok(()) };
-    if !founding::is_made_up(&user.email) {
-        return Ok(());
-    }
     let access = founding::access(app)?;
     let grant = access.require::<perm::Setup>().map_err(FoundingError::from)?;
     let mut tx = app.store.write().await?;
-    if tx.find_user(&grant, email).await?.is_none() {
+    let mut entries = Vec::new();
+    let own = identity.verified_email().filter(|_| founding::is_made_up(&user.email));
+    if let Some(email) = own
+        && tx.find_user(&grant, email).await?.is_none()
+    {
         tx.change_email(&grant, &user.id, email).await?;
-        let entry = arrival.audit(app, None, &user.id, Action::UserEmailChanged, &user.id)?;
-        tx.commit(entry).await?;
+        entries.push(arrival.audit(app, None, &user.id, Action::UserEmailChanged, &user.id)?);
     }
-    Ok(())
+    entries.extend(identity_links::follow(app, &mut tx, &grant, arrival, &user.id).await?);
+    Ok(tx.commit_told(entries).await?)
 }
 
 /// Takes in somebody who was never here. Who has the address already is them only if the provider
@@ -199,17 +200,19 @@ async fn meet(app: &App, arrival: &Arrival) -> Result<(), SignInError> {
             _ => return Err(SignInError::Taken(user.email)),
         }
         tx.create_identity(&grant, &user.id, arrival.identity(), now).await?;
-        let entry = arrival.audit(app, None, &user.id, Action::UserAdopted, &user.id)?;
-        return Ok(tx.commit(entry).await?);
+        let mut entries =
+            vec![arrival.audit(app, None, &user.id, Action::UserAdopted, &user.id)?];
+        entries.extend(identity_links::follow(app, &mut tx, &grant, arrival, &user.id).await?);
+        return Ok(tx.commit_told(entries).await?);
     }
     let user = founding::new_user(app, &mut tx, &access, verified, name.as_ref()).await?;
     tx.create_identity(&grant, &user.id, arrival.identity(), now).await?;
     let org = user.name.as_str().parse::<OrgName>()?;
     let org = founding::found(app, &mut tx, &access, &org, &user.id).await?;
-    tx.commit_all([
+    let mut entries = vec![
         arrival.audit(app, None, &user.id, Action::UserCreated, &user.id)?,
         arrival.audit(app, Some(&org.id), &user.id, Action::OrgCreated, &org.id)?,
-    ])
-    .await?;
-    Ok(())
+    ];
+    entries.extend(identity_links::follow(app, &mut tx, &grant, arrival, &user.id).await?);
+    Ok(tx.commit_told(entries).await?)
 }

@@ -270,6 +270,12 @@ words! {
         SessionCreated = "session.created",
         /// A session was ended.
         SessionRevoked = "session.revoked",
+        /// The identity provider has told an account of somebody at another provider.
+        IdentityLinkCreated = "identity_link.created",
+        /// It has told another account there, or another name of it.
+        IdentityLinkChanged = "identity_link.changed",
+        /// It tells the account no more, or of somebody else; or they have unlinked it themselves.
+        IdentityLinkRemoved = "identity_link.removed",
         /// The identity provider has another address.
         IssuerRenamed = "issuer.renamed",
     }

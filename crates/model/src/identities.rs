@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::identity_links::Account;
 use crate::text::{Email, PersonName};
 use crate::{Text, TextError, Timestamp};
 
@@ -64,6 +65,10 @@ pub struct Identity {
     pub is_email_verified: bool,
     /// What they are called.
     pub name: Option<PersonName>,
+    /// Accounts at other providers that are theirs: at most one at each.
+    pub accounts: Vec<Account>,
+    /// Whether these are all that they have. Otherwise nothing was said of the others.
+    pub has_all_accounts: bool,
     /// Until when that may be relied on.
     pub expires_at: Timestamp,
 }

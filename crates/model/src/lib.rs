@@ -14,6 +14,7 @@ pub mod event_log;
 pub mod id;
 pub mod idempotency;
 pub mod identities;
+pub mod identity_links;
 pub mod invites;
 pub mod members;
 pub mod orchestrator_keys;

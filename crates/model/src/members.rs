@@ -17,20 +17,3 @@ pub struct Member {
     /// How far CI trusts them, where it was set; `None` is what their roles say.
     pub ci_trust: Option<Level>,
 }
-
-/// An account at a provider that belongs to a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdentityLink {
-    /// Its id.
-    pub id: crate::IdentityLinkId,
-    /// Such as `github`.
-    pub provider: String,
-    /// The account's name there.
-    pub username: String,
-    /// Its number there.
-    pub provider_user_id: Option<String>,
-    /// How it is known: `oidc_claim`.
-    pub method: String,
-    /// Since when.
-    pub linked_at: Timestamp,
-}

@@ -48,6 +48,20 @@ fn ascii(name: &str, text: &str, max: usize) -> Result<Box<str>, TextError> {
     }
 }
 
+/// Checks that `text` is a word of 1 to `max` lower-case letters, digits and `-`.
+fn word(name: &str, text: &str, max: usize) -> Result<Box<str>, TextError> {
+    let good = (1..=max).contains(&text.len())
+        && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+        && text.starts_with(|c: char| c.is_ascii_lowercase());
+    if good {
+        Ok(text.into())
+    } else {
+        Err(TextError::new(format!(
+            "{name} has 1 to {max} lower-case letters, digits and `-`, a letter at its head"
+        )))
+    }
+}
+
 macro_rules! texts {
     ($($(#[$doc:meta])* $type:ident = $parse:ident($name:literal, $max:literal);)*) => {$(
         $(#[$doc])*
@@ -104,6 +118,12 @@ texts! {
     DeliveryId = ascii("a delivery id", 256);
     /// What a request calls itself, so that a repetition is seen as one: 1 to 128 characters.
     IdempotencyKey = ascii("an idempotency key", 128);
+    /// The word for a provider of accounts, such as `github`: 1 to 32 characters.
+    ProviderName = word("a provider's name", 32);
+    /// The name of an account at a provider: 1 to 255 characters.
+    LinkedName = ascii("the name of an account", 255);
+    /// The id of an account at a provider: 1 to 255 characters.
+    LinkedId = ascii("the id of an account", 255);
     /// The id of a request, in its log lines, audit rows and answers: 1 to 128 characters.
     RequestId = ascii("a request id", 128);
 }

@@ -1,21 +1,24 @@
 //! What a token says, and whether it says it to us and now.
 
+use std::fmt;
 use std::time::Duration;
 
 use kici_domain::ports::IdentityError;
 use kici_model::Timestamp;
 use kici_model::identities::{Identity, IdentityKey, Subject};
-use kici_model::text::{Email, PersonName};
+use kici_model::text::{Email, PersonName, ProviderName};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
-use crate::refused;
+use crate::{Config, LinkClaim, refused};
 
 /// How far two clocks may be apart.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// The claims that are looked at. One that stands there twice makes the whole unreadable.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 pub(crate) struct Claims {
     pub(crate) iss: Option<String>,
     sub: Option<String>,
@@ -31,13 +34,57 @@ pub(crate) struct Claims {
     c_hash: Option<String>,
     /// Keycloak's: `Bearer`, `ID`, `Refresh`, …
     typ: Option<String>,
-    cnf: Option<serde_json::Value>,
+    cnf: Option<Value>,
+    scope: Option<Value>,
+    /// Some call it so.
+    scp: Option<Value>,
+    /// Only logout tokens and their like have it.
+    events: Option<Value>,
+    /// Auth0's: `client-credentials`, …
+    gty: Option<Value>,
     pub(crate) active: Option<bool>,
     token_type: Option<String>,
     email: Option<String>,
-    email_verified: Option<serde_json::Value>,
+    email_verified: Option<Value>,
     name: Option<String>,
     preferred_username: Option<String>,
+    /// All of them, for those that the configuration names.
+    #[serde(skip)]
+    all: Value,
+}
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let all = Value::Object(Once::deserialize(deserializer)?.0);
+        let claims = Self::deserialize(&all).map_err(D::Error::custom)?;
+        Ok(Self { all, ..claims })
+    }
+}
+
+/// An object that has no key twice.
+struct Once(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self(Map::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Once {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Self, A::Error> {
+        while let Some((key, value)) = entries.next_entry()? {
+            if self.0.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key stands there twice"));
+            }
+        }
+        Ok(self)
+    }
 }
 
 impl Claims {
@@ -86,14 +133,35 @@ impl Claims {
         }
     }
 
-    /// Refuses what tells a client who somebody is, but lets nobody in; and what is bound to a key
-    /// that nobody has shown.
-    pub(crate) fn check_access_token(&self) -> Result<(), IdentityError> {
+    /// Refuses a signed token that is not marked as an access token: by its own type (RFC 9068), by
+    /// Keycloak's, or by a scope, which no ID token has. What an ID token may have besides can be
+    /// left out, and its audience is the same.
+    pub(crate) fn check_marked(&self, is_typed: bool) -> Result<(), IdentityError> {
+        let is_marked = is_typed
+            || self.typ.as_deref().is_some_and(is_bearer)
+            || self.scope.is_some()
+            || self.scp.is_some();
+        if is_marked {
+            self.check_access_token()
+        } else {
+            refused("nothing in it says that it is an access token, such as `scope`")
+        }
+    }
+
+    /// Refuses what tells a client who somebody is, or was, but lets nobody in; what is bound to a
+    /// key that nobody has shown; and what a program got for itself: it is no person.
+    fn check_access_token(&self) -> Result<(), IdentityError> {
         if self.nonce.is_some() || self.at_hash.is_some() || self.c_hash.is_some() {
             return refused("it is an ID token; an access token is needed");
         }
-        if self.typ.as_deref().is_some_and(|typ| !typ.eq_ignore_ascii_case("Bearer")) {
+        if self.events.is_some() || self.typ.as_deref().is_some_and(|typ| !is_bearer(typ)) {
             return refused("it is no access token");
+        }
+        let mut clients = self.client_id.iter().chain(&self.azp);
+        if self.gty.as_ref().is_some_and(|gty| gty == "client-credentials")
+            || clients.any(|client| self.sub.as_ref() == Some(client))
+        {
+            return refused("it is a program's own, and no person's");
         }
         if self.cnf.is_some() {
             return refused("it is bound to a key of its sender, which is not supported");
@@ -104,7 +172,7 @@ impl Claims {
     /// Refuses what is no access token by the provider's own word: a refresh token is active too.
     pub(crate) fn check_bearer(&self) -> Result<(), IdentityError> {
         let mut words = self.token_type.iter().chain(&self.typ);
-        if words.any(|word| word.eq_ignore_ascii_case("Bearer")) {
+        if words.any(|word| is_bearer(word)) {
             self.check_access_token()
         } else {
             refused("it is no access token")
@@ -128,25 +196,39 @@ impl Claims {
     /// Whom the claims are about.
     pub(crate) fn identity(
         &self,
-        issuer: &str,
+        config: &Config,
         expires_at: Timestamp,
     ) -> Result<Identity, IdentityError> {
         let Some(Ok(subject)) = self.sub.as_ref().map(|sub| sub.parse::<Subject>()) else {
             return refused("it does not say whose it is");
         };
         let identity = Identity {
-            key: IdentityKey { issuer: issuer.into(), subject },
+            key: IdentityKey { issuer: config.issuer.as_str().into(), subject },
             email: None,
             is_email_verified: false,
             name: None,
+            accounts: Vec::new(),
+            has_all_accounts: false,
             expires_at,
         };
-        Ok(self.complete(identity))
+        Ok(self.complete(identity, &config.link_claims))
     }
 
-    /// `identity` with the profile that these claims tell, if they are about the same person.
-    pub(crate) fn complete(&self, identity: Identity) -> Identity {
-        if self.sub.as_deref() != Some(identity.key.subject.as_str()) {
+    /// Whether the claims are about somebody.
+    pub(crate) fn is_of(&self, identity: &Identity) -> bool {
+        self.sub.as_deref() == Some(identity.key.subject.as_str())
+    }
+
+    /// `identity` with what it lacks and these claims tell, if they are about the same person.
+    pub(crate) fn complete(&self, identity: Identity, links: &[LinkClaim]) -> Identity {
+        if !self.is_of(&identity) {
+            return identity;
+        }
+        let told = links.iter().filter_map(|link| link.account(&self.all));
+        let told = told.filter(|account| !has_account(&identity, &account.provider));
+        let accounts = identity.accounts.iter().cloned().chain(told).collect();
+        let identity = Identity { accounts, ..identity };
+        if identity.email.is_some() {
             return identity;
         }
         let name = [&self.name, &self.preferred_username];
@@ -166,11 +248,20 @@ impl Claims {
     /// Some say it in words.
     fn is_verified(&self) -> bool {
         match &self.email_verified {
-            Some(serde_json::Value::Bool(is_verified)) => *is_verified,
-            Some(serde_json::Value::String(word)) => word == "true",
+            Some(Value::Bool(is_verified)) => *is_verified,
+            Some(Value::String(word)) => word == "true",
             _ => false,
         }
     }
+}
+
+/// Whether an account of somebody at this provider is known.
+pub(crate) fn has_account(identity: &Identity, provider: &ProviderName) -> bool {
+    identity.accounts.iter().any(|account| account.provider == *provider)
+}
+
+fn is_bearer(typ: &str) -> bool {
+    typ.eq_ignore_ascii_case("Bearer")
 }
 
 fn person_name(text: &str) -> Option<PersonName> {

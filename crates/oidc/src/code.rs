@@ -1,7 +1,7 @@
 //! The code flow (OpenID Connect Core, 3.1) with PKCE (RFC 7636), state and nonce.
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
-use kici_domain::ports::{IdentityError, IdentityProvider, Login};
+use kici_domain::ports::{IdentityError, Login};
 use kici_model::Timestamp;
 use kici_model::identities::Identity;
 use reqwest::StatusCode;
@@ -16,6 +16,12 @@ use crate::{Provider, refused};
 
 /// What we ask for: who it is, and what they are called.
 const SCOPE: &str = "openid profile email";
+
+/// Why there are no tokens (RFC 6749, 5.2).
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
 
 #[derive(Deserialize)]
 struct Tokens {
@@ -64,7 +70,8 @@ pub(crate) async fn redeem(
     let (status, bytes) = provider.http.post(&url, form, basic).await?;
     let tokens: Tokens = match status {
         StatusCode::OK => json(&url, &bytes)?,
-        StatusCode::BAD_REQUEST => {
+        // It should be 400, and is 403 at some; other causes are ours or the provider's.
+        status if status == StatusCode::BAD_REQUEST || is_bad_code(status, &bytes) => {
             return refused("the code is used up, too old, or not of this sign-in");
         }
         status => return Err(HttpError::Status(url, status).into()),
@@ -77,12 +84,14 @@ pub(crate) async fn redeem(
     if claims.nonce.as_ref() != Some(login.nonce.expose()) {
         return refused("it was made for another sign-in");
     }
-    let identity = claims.identity(issuer, expires_at)?;
+    let identity = claims.identity(&provider.config, expires_at)?;
     // Many tell the address only where they are asked.
-    match tokens.access_token {
-        Some(token) if identity.email.is_none() => provider.profile(&token, identity).await,
-        _ => Ok(identity),
-    }
+    provider.complete(tokens.access_token.as_deref(), identity).await
+}
+
+fn is_bad_code(status: StatusCode, answer: &[u8]) -> bool {
+    let error = serde_json::from_slice(answer).map(|Refusal { error }| error);
+    status.is_client_error() && error.is_ok_and(|error| error == "invalid_grant")
 }
 
 /// A form that says who we are: in a header beside it, or else in itself.

@@ -25,7 +25,7 @@ impl Metadata {
         let path =
             format!("{}/.well-known/openid-configuration", issuer.path().trim_end_matches('/'));
         url.set_path(&path);
-        let found: Self = http.get(&url, None).await?;
+        let found: Self = http.document(&url).await?;
         // To the letter (OpenID Connect Discovery, 4.3): one provider must not pass for another.
         if found.issuer == name {
             Ok(found)

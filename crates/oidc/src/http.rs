@@ -6,17 +6,19 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use kici_domain::ports::IdentityError;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
 /// How long an answer may take, the connection included.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest answer, in bytes.
 const LARGEST: usize = 1024 * 1024;
-/// How many questions may be under way: anybody's token can be the reason for one.
+/// How many questions may be under way: anybody's token, or code, can be the reason for one.
 const AT_ONCE: usize = 32;
+/// How long a question waits until others have their answers.
+const QUEUE: Duration = Duration::from_secs(2);
 
 /// What went wrong, for the log.
 #[derive(Debug, thiserror::Error)]
@@ -63,20 +65,33 @@ impl Http {
         Ok(Self { client: builder.build()?, room: Semaphore::new(AT_ONCE) })
     }
 
-    /// A document.
-    pub(crate) async fn get<T: DeserializeOwned>(
+    /// A document that the provider has published. It waits for nobody: [`Keys`](crate::keys::Keys)
+    /// asks for one at a time, and what strangers ask must not keep everybody's keys away.
+    pub(crate) async fn document<T: DeserializeOwned>(&self, url: &Url) -> Result<T, HttpError> {
+        self.get(url, self.client.get(url.clone())).await
+    }
+
+    /// What it says of the person of a token.
+    pub(crate) async fn profile<T: DeserializeOwned>(
         &self,
         url: &Url,
-        bearer: Option<&str>,
+        token: &str,
     ) -> Result<T, HttpError> {
-        let mut request = self.client.get(url.clone()).header(ACCEPT, "application/json");
-        if let Some(mut value) =
-            bearer.and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok())
-        {
+        let mut request = self.client.get(url.clone());
+        if let Ok(mut value) = HeaderValue::try_from(format!("Bearer {token}")) {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        match self.send(url, request).await? {
+        let _room = self.room().await?;
+        self.get(url, request).await
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        request: RequestBuilder,
+    ) -> Result<T, HttpError> {
+        match self.send(url, request.header(ACCEPT, "application/json")).await? {
             (StatusCode::OK, bytes) => json(url, &bytes),
             (status, _) => Err(HttpError::Status(url.clone(), status)),
         }
@@ -98,15 +113,21 @@ impl Http {
         if let Some(basic) = basic {
             request = request.header(AUTHORIZATION, basic);
         }
+        let _room = self.room().await?;
         self.send(url, request).await
+    }
+
+    /// Room for one more question.
+    async fn room(&self) -> Result<SemaphorePermit<'_>, HttpError> {
+        let room = tokio::time::timeout(QUEUE, self.room.acquire()).await;
+        room.ok().and_then(Result::ok).ok_or(HttpError::Busy)
     }
 
     async fn send(
         &self,
         url: &Url,
-        request: reqwest::RequestBuilder,
+        request: RequestBuilder,
     ) -> Result<(StatusCode, Vec<u8>), HttpError> {
-        let _room = self.room.try_acquire().map_err(|_| HttpError::Busy)?;
         let failed =
             |error: reqwest::Error| HttpError::Failed(url.clone(), Box::new(error.without_url()));
         let response = request.send().await.map_err(failed)?;

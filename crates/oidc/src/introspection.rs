@@ -45,5 +45,5 @@ pub(crate) async fn identify(
     let expires_at = claims.check_time(now)?;
     claims.check_client(&provider.config.audiences)?;
     claims.check_bearer()?;
-    claims.identity(issuer, expires_at)
+    claims.identity(&provider.config, expires_at)
 }

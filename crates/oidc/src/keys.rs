@@ -1,5 +1,6 @@
 //! The provider's keys, kept for a while and fetched again when a token names another one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use crate::jwk::{Algorithm, Jwk, Key};
 const FRESH: Duration = Duration::from_secs(5 * 60);
 /// How long it is used all the same while the provider does not answer.
 const STALE: Duration = Duration::from_secs(60 * 60);
+/// How long what is there waits for what is new. Once that was in vain nothing waits until the
+/// provider has answered again.
+const BRIEFLY: Duration = Duration::from_secs(1);
 /// How long to wait between two questions: anybody may send a token with a key that nobody knows.
 const PAUSE: Duration = Duration::from_secs(10);
 /// The most keys that are kept.
@@ -43,11 +47,14 @@ pub(crate) struct Keys {
     known: RwLock<Option<Arc<Known>>>,
     /// When the provider was last asked. Whoever holds it asks, and the others wait for the answer.
     asked: Mutex<Option<Timestamp>>,
+    /// Whether it did not answer in time when it was last asked.
+    is_slow: AtomicBool,
 }
 
 impl Keys {
     pub(crate) fn new(issuer: Url, name: String) -> Self {
-        Self { issuer, name, known: RwLock::default(), asked: Mutex::default() }
+        let (known, asked, is_slow) = Default::default();
+        Self { issuer, name, known, asked, is_slow }
     }
 
     /// The keys that can have signed a token: none, where the provider has none either.
@@ -71,7 +78,7 @@ impl Keys {
         Ok(fitting(&known))
     }
 
-    /// Metadata and keys, fresh if they can be had.
+    /// Metadata and keys, fresh if they can be had soon, or if they can't be used otherwise.
     pub(crate) async fn known(
         self: &Arc<Self>,
         http: &Arc<Http>,
@@ -79,7 +86,32 @@ impl Keys {
     ) -> Result<Arc<Known>, IdentityError> {
         match self.kept() {
             Some(known) if is_within(known.at, now, FRESH) => Ok(known),
+            Some(known) if is_within(known.at, now, STALE) => {
+                self.refresh(http, now, &known).await;
+                Ok(self.kept().unwrap_or(known))
+            }
             kept => self.fetch(http, now, kept).await,
+        }
+    }
+
+    /// Has the provider asked, and waits for the answer as long as that is worth it.
+    async fn refresh(self: &Arc<Self>, http: &Arc<Http>, now: Timestamp, kept: &Arc<Known>) {
+        let is_slow = self.is_slow.load(Ordering::Relaxed);
+        // While somebody asks a provider that is slow, nobody queues up behind them.
+        if is_slow && self.asked.try_lock().is_err() {
+            return;
+        }
+        let (keys, http, kept) = (self.clone(), http.clone(), kept.clone());
+        let asked = tokio::spawn(async move {
+            let found = keys.fetch_once(&http, now, Some(&kept)).await;
+            // What is kept comes back once more while the provider is away.
+            let is_new = found.is_ok_and(|found| !Arc::ptr_eq(&found, &kept));
+            if is_new {
+                keys.is_slow.store(false, Ordering::Relaxed);
+            }
+        });
+        if !is_slow && tokio::time::timeout(BRIEFLY, asked).await.is_err() {
+            self.is_slow.store(true, Ordering::Relaxed);
         }
     }
 
@@ -131,7 +163,7 @@ impl Keys {
 
     async fn ask(&self, http: &Http, now: Timestamp) -> Result<Known, HttpError> {
         let metadata = Metadata::fetch(http, &self.issuer, &self.name).await?;
-        let jwks: Jwks = http.get(&metadata.jwks()?, None).await?;
+        let jwks: Jwks = http.document(&metadata.jwks()?).await?;
         // A key of a kind that is not known here may look like anything.
         let read = |value| serde_json::from_value::<Jwk>(value).ok();
         let keys = jwks.keys.into_iter().take(MOST).filter_map(read);

@@ -12,9 +12,11 @@ mod introspection;
 mod jwk;
 mod jwt;
 mod keys;
+mod link_claim;
 mod provider;
 
 pub use address::{AddressError, is_loopback, parse_address};
+pub use link_claim::{LinkClaim, LinkClaimError};
 pub use provider::{Config, Provider, ProviderError};
 
 use kici_domain::ports::IdentityError;

@@ -7,11 +7,11 @@ use kici_domain::ports::{IdentityError, IdentityProvider, Login};
 use kici_model::identities::Identity;
 use kici_model::{Clock, Secret, Timestamp};
 
-use crate::claims::Claims;
+use crate::claims::{Claims, has_account};
 use crate::http::Http;
 use crate::jwt::{Jwt, is_jwt};
 use crate::keys::Keys;
-use crate::{AddressError, code, introspection, parse_address, refused};
+use crate::{AddressError, LinkClaim, code, introspection, parse_address, refused};
 
 /// Which provider, and who we are to it.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub audiences: Vec<String>,
     /// Whether it is asked about tokens that are not signed.
     pub introspection: bool,
+    /// Which claims tell the accounts that somebody has at other providers: one for each of them.
+    pub link_claims: Vec<LinkClaim>,
 }
 
 /// A provider.
@@ -59,6 +61,33 @@ impl Provider {
         let keys = Arc::new(Keys::new(issuer, config.issuer.clone()));
         Ok(Self { config, http, keys, clock })
     }
+
+    /// `identity` with what UserInfo tells where it lacks something, asked with `token`. The accounts
+    /// are all that there are once everything that the provider has to say was heard.
+    pub(crate) async fn complete(
+        &self,
+        token: Option<&str>,
+        identity: Identity,
+    ) -> Result<Identity, IdentityError> {
+        let links = &self.config.link_claims;
+        let has_all = links.iter().all(|link| has_account(&identity, link.provider()));
+        if has_all && identity.email.is_some() {
+            return Ok(Identity { has_all_accounts: true, ..identity });
+        }
+        let known = self.keys.known(&self.http, self.clock.now()).await?;
+        let Some(userinfo) = known.metadata.userinfo() else {
+            return Ok(Identity { has_all_accounts: true, ..identity });
+        };
+        let Some(token) = token else { return Ok(identity) };
+        // It may not be for this token; then there is no profile, and nothing is wrong.
+        match self.http.profile::<Claims>(&userinfo, token).await {
+            Ok(claims) if claims.is_of(&identity) => {
+                let identity = claims.complete(identity, links);
+                Ok(Identity { has_all_accounts: true, ..identity })
+            }
+            _ => Ok(identity),
+        }
+    }
 }
 
 #[async_trait]
@@ -73,26 +102,23 @@ impl IdentityProvider for Provider {
         }
         let jwt = Jwt::parse(token)?;
         // Keycloak writes `JWT`; RFC 9068 has a type of its own, and others have theirs.
-        if jwt.typ().is_some_and(|typ| typ != "jwt" && typ != "at+jwt") {
-            return refused("it is no access token");
-        }
+        let is_typed = match jwt.typ().as_deref() {
+            Some("at+jwt") => true,
+            None | Some("jwt") => false,
+            Some(_) => return refused("it is no access token"),
+        };
         let claims = jwt.verify(&self.http, &self.keys, now).await?;
         let issuer = &self.config.issuer;
         claims.check_issuer(issuer)?;
         let expires_at = claims.check_time(now)?;
         claims.check_audience(&self.config.audiences)?;
-        claims.check_access_token()?;
-        claims.identity(issuer, expires_at)
+        claims.check_marked(is_typed)?;
+        claims.identity(&self.config, expires_at)
     }
 
     async fn profile(&self, token: &str, identity: Identity) -> Result<Identity, IdentityError> {
-        let known = self.keys.known(&self.http, self.clock.now()).await?;
-        let Some(userinfo) = known.metadata.userinfo() else { return Ok(identity) };
-        // It may not be for this token; then there is no profile, and nothing is wrong.
-        match self.http.get::<Claims>(&userinfo, Some(token)).await {
-            Ok(claims) => Ok(claims.complete(identity)),
-            Err(_) => Ok(identity),
-        }
+        // What an access token is for may be less than everything, and so is what it opens.
+        Ok(Identity { has_all_accounts: false, ..self.complete(Some(token), identity).await? })
     }
 
     async fn authorization_url(&self, login: &Login) -> Result<String, IdentityError> {

@@ -7,9 +7,27 @@ use kici_rbac::{Granted, perm};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::error::OrCorrupt;
-use crate::{RecordTx, StoreError, WriteTx};
+use crate::{RecordTx, Store, StoreError, WriteTx};
 
 pub(crate) const TABLE: &str = "identities";
+
+impl Store {
+    /// The address that the provider has last told of a person, and whether it has verified it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn address_told(
+        &self,
+        grant: &Granted<perm::Person, UserId>,
+    ) -> Result<Option<(Email, bool)>, StoreError> {
+        let of = row::Column::UserId.eq(grant.tenant().as_str());
+        let found = row::Entity::find().filter(of).one(&self.read).await?;
+        let Some(row) = found else { return Ok(None) };
+        let email = row.email.map(|email| email.parse()).transpose();
+        let email = email.or_corrupt(TABLE, &row.user_id)?;
+        Ok(email.map(|email| (email, row.email_verified)))
+    }
+}
 
 impl WriteTx {
     /// The identity that somebody has already.
@@ -75,7 +93,7 @@ impl WriteTx {
 }
 
 impl RecordTx {
-    /// Records that somebody has signed in, and what the provider said of their address.
+    /// Records that somebody has signed in, and what the provider said of their address, if anything.
     ///
     /// # Errors
     /// The database fails.
@@ -85,13 +103,13 @@ impl RecordTx {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let IdentityKey { issuer, subject } = &identity.key;
+        let mut seen = row::ActiveModel { last_seen_at: Set(at.to_utc()), ..Default::default() };
+        if let Some(email) = &identity.email {
+            seen.email = Set(Some(email.to_string()));
+            seen.email_verified = Set(identity.is_email_verified);
+        }
         row::Entity::update_many()
-            .set(row::ActiveModel {
-                email: Set(identity.email.as_ref().map(Email::to_string)),
-                email_verified: Set(identity.verified_email().is_some()),
-                last_seen_at: Set(at.to_utc()),
-                ..Default::default()
-            })
+            .set(seen)
             .filter(row::Column::Issuer.eq(&**issuer))
             .filter(row::Column::Subject.eq(subject.as_str()))
             .exec(&self.tx)

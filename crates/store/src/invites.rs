@@ -38,13 +38,18 @@ impl Store {
     }
 }
 
-/// Those to the address that the provider has verified for a person.
+/// Those to the address that the provider has verified for a person, and for nobody else since: the
+/// address of somebody who left may be another one's by now.
 const PENDING: &str = "\
 SELECT i.id, i.org_id, i.email, i.role_ids, i.invited_by, i.created_at, i.expires_at, o.name
 FROM identities n
 JOIN invites i ON i.email = n.email AND i.settled_as IS NULL
 JOIN orgs o ON o.id = i.org_id
-WHERE n.user_id = $1 AND n.email_verified AND ($2 IS NULL OR i.id = $2)
+WHERE n.user_id = $1 AND n.email_verified AND ($2 IS NULL OR i.id = $2) AND NOT EXISTS (
+    SELECT 1 FROM identities later
+    WHERE later.email = n.email AND later.email_verified AND later.user_id <> n.user_id
+        AND later.last_seen_at > n.last_seen_at
+)
 ORDER BY i.created_at DESC, i.id DESC
 LIMIT 200";
 

@@ -15,6 +15,7 @@ mod error;
 mod event_log;
 mod idempotency;
 mod identities;
+mod identity_links;
 mod invites;
 mod members;
 mod orchestrator_keys;

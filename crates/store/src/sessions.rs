@@ -109,6 +109,23 @@ impl RecordTx {
             .await?;
         Ok(())
     }
+
+    /// Forgets the sessions that were revoked, not used since `idle` or at their end `now`; gives how
+    /// many there were.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn forget_sessions(
+        &mut self,
+        idle: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let over = Condition::any()
+            .add(row::Column::RevokedAt.is_not_null())
+            .add(row::Column::SeenAt.lte(idle.to_utc()))
+            .add(row::Column::ExpiresAt.lte(now.to_utc()));
+        Ok(row::Entity::delete_many().filter(over).exec(&self.tx).await?.rows_affected)
+    }
 }
 
 fn session(row: row::Model) -> Result<Session, StoreError> {

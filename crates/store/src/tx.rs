@@ -68,6 +68,18 @@ impl WriteTx {
         entries: [AuditEntry; N],
     ) -> Result<(), StoreError> {
         const { assert!(N > 0, "a change without an audit entry") };
+        self.commit_told(entries.into()).await
+    }
+
+    /// Commits a change of which it turns out on the way what there is to tell; without any entry
+    /// nothing is changed.
+    ///
+    /// # Errors
+    /// The database did not commit: nothing was changed.
+    pub async fn commit_told(self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(self.tx.rollback().await?);
+        }
         for entry in &entries {
             crate::audit::insert(&self.tx, entry).await?;
         }

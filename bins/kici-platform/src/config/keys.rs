@@ -69,6 +69,12 @@ pub(crate) const KEYS: &[Key] = &[
         "Whether the provider is asked about access tokens that are no JWT: `true` or `false`. It needs `oidc.client_secret`.",
     ),
     key(
+        "oidc",
+        "link_claims",
+        Some(""),
+        "Which claims tell the accounts that people have at other providers: a list of `PROVIDER=CLAIM` or, with a claim of the account's id, `PROVIDER=CLAIM:ID_CLAIM`, such as `github=github_login:github_id`; separated by commas in the environment. No claim may be one that people write themselves.",
+    ),
+    key(
         "mail",
         "host",
         None,

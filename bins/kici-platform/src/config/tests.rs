@@ -64,7 +64,13 @@ fn a_provider_is_read_and_its_secret_is_shown_nowhere() {
     );
     let oidc = load(&more, &[]).unwrap().oidc.unwrap();
     assert_eq!(oidc.audiences, ["a", "b"]);
-    assert!(oidc.introspection);
+    assert!(oidc.introspection && oidc.link_claims.is_empty());
+    let links = format!("{SIGN_IN}link_claims = [\"github=login:id\", \"gitlab=gl\"]\n");
+    let oidc = load(&links, &[]).unwrap().oidc.unwrap();
+    let links: Vec<_> = oidc.link_claims.iter().map(ToString::to_string).collect();
+    assert_eq!(links, ["github=login:id", "gitlab=gl"]);
+    let oidc = load(SIGN_IN, &[("KICI_OIDC_LINK_CLAIMS", "github=login, gitlab=gl")]).unwrap().oidc;
+    assert_eq!(oidc.unwrap().link_claims.len(), 2);
     let without = "[database]\nurl = \"postgres://db/kici\"\n";
     assert!(load(without, &[]).unwrap().oidc.is_none());
 }
@@ -100,6 +106,26 @@ fn what_would_let_nobody_in_or_everybody_is_told() {
             "oidc.introspection: `perhaps`",
         ),
         ("issuer = \"https://id.example.org/realms/ci\"\n", "", "oidc.issuer: is missing"),
+        (
+            "client_id = \"kici-platform\"",
+            "client_id = \"a\"\nlink_claims = [\"github\"]",
+            "oidc.link_claims: `github`: write `PROVIDER=CLAIM` or",
+        ),
+        (
+            "client_id = \"kici-platform\"",
+            "client_id = \"a\"\nlink_claims = [\"GitHub=login\"]",
+            "oidc.link_claims: `GitHub=login`: a provider's name has 1 to 32",
+        ),
+        (
+            "client_id = \"kici-platform\"",
+            "client_id = \"a\"\nlink_claims = [\"github=login\", \"github=nickname\"]",
+            "oidc.link_claims: `github` stands there twice",
+        ),
+        (
+            "issuer = \"https://id.example.org/realms/ci\"\nclient_id = \"kici-platform\"",
+            "link_claims = [\"github=login\"]",
+            "oidc.issuer: is missing",
+        ),
         ("public_url = \"https://ci.example.org\"\n", "", "server.public_url: is missing"),
         (
             "https://ci.example.org",

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context;
 use data_encoding::BASE64URL_NOPAD;
 use kici_model::{Clock, OsEntropy, Secret, entropy};
+use kici_oidc::LinkClaim;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{StatusCode, header};
 use poem::{EndpointExt, Request, Response, Route, get, post};
@@ -42,6 +43,7 @@ pub struct Person {
     email: String,
     name: String,
     is_verified: bool,
+    github: Option<(String, u64)>,
 }
 
 impl Person {
@@ -49,13 +51,19 @@ impl Person {
     #[must_use]
     pub fn new(subject: &str, email: &str, name: &str) -> Self {
         let [subject, email, name] = [subject, email, name].map(ToOwned::to_owned);
-        Self { subject, email, name, is_verified: true }
+        Self { subject, email, name, is_verified: true, github: None }
     }
 
     /// The same with an address that nobody has verified.
     #[must_use]
     pub fn unverified(self) -> Self {
         Self { is_verified: false, ..self }
+    }
+
+    /// The same with an account at GitHub.
+    #[must_use]
+    pub fn at_github(self, login: &str, id: u64) -> Self {
+        Self { github: Some((login.to_owned(), id)), ..self }
     }
 }
 
@@ -65,6 +73,8 @@ pub struct Issuer {
     /// Where this server takes browsers back.
     callback: String,
     people: Vec<Person>,
+    /// By which claims it tells accounts at other providers.
+    links: Vec<LinkClaim>,
     secret: Secret<String>,
     kid: String,
     key: EcdsaKeyPair,
@@ -99,6 +109,7 @@ impl Issuer {
             url: format!("http://{address}{PATH}"),
             callback: format!("http://{address}/auth/callback"),
             people,
+            links: vec!["github=github_login:github_id".parse()?],
             secret: Secret::new(draw()?),
             kid: draw()?,
             key: key.ok().context("no key")?,
@@ -123,6 +134,7 @@ impl Issuer {
             client_secret: Some(self.secret.clone()),
             audiences: vec![SERVER.to_owned()],
             introspection: false,
+            link_claims: self.links.clone(),
         }
     }
 

@@ -25,7 +25,8 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) async fn new(database: &Database) -> Self {
         // Whose address this is signs in as the owner of the other organisation.
-        let owner = Person::new("elsewhere", "owner@umbrella.example", "Owner");
+        let owner =
+            Person::new("elsewhere", "owner@umbrella.example", "Owner").at_github("umbrella", 7);
         let options = TestPlatform::options(database);
         let platform = TestPlatform::start_with_issuer(options, vec![owner]).await.unwrap();
         let scene = Scene::on(platform).await;
@@ -331,6 +332,7 @@ pub(crate) async fn public(stage: &Stage, operation: &Operation) -> Response {
             let url = platform.url(&format!("/webhook/{}/generic/hooks", org.id));
             platform.http().post(url).body("{}").send().await.unwrap()
         }
+        "sign_out" => Browser::default().call(platform, Method::POST, "/auth/logout").await,
         _ => stage.call(operation, org.id.as_str(), None).await,
     }
 }

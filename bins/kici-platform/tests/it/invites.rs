@@ -5,6 +5,8 @@ use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
+use crate::oidc::Scene;
+use crate::provider::Key;
 use crate::support::{json as body, problem};
 use crate::visitor::{access_token, exchange, person};
 
@@ -63,6 +65,49 @@ on_both_databases! {
         assert_eq!(accepted["orgId"], org.id.as_str());
         let own = platform.http().get(format!("{home}/permissions")).bearer_auth(&ada).send().await.unwrap();
         assert_eq!(body(own).await["roles"][0]["name"], "Member");
+    }
+
+    async fn an_address_that_went_to_another_person_is_invited_as_theirs(database: Database) {
+        let scene = Scene::over(&database, |_| {}).await;
+        let platform = &scene.platform;
+        let key = Key::p256();
+        scene.provider.publish(&[key.jwk("e")]);
+        let token = |sub: &str, email: Value| {
+            let claims = json!({"sub": sub, "email": email, "email_verified": true});
+            key.token(&key.header("e"), &scene.claims(claims))
+        };
+        let sign_in = async |token: &str| assert_eq!(scene.exchange(token).await.status(), 201);
+        let pending = async |token: &str| {
+            let listed = body(ask(platform, token, Method::GET, "pending").await).await;
+            listed["invites"].as_array().unwrap().len()
+        };
+        let org = TestOrg::create(platform, "Acme").await.unwrap();
+        let sent = send(platform, &org, Method::POST, "/invites", json!({"email": "ada@corp.example"})).await;
+        let id = body(sent).await["invite"]["id"].as_str().unwrap().to_owned();
+        let old = token("old", json!("ada@corp.example"));
+        sign_in(&old).await;
+        assert_eq!(pending(&old).await, 1);
+        // What says nothing of the address, leaves it.
+        let silent = token("old", Value::Null);
+        sign_in(&silent).await;
+        assert_eq!(pending(&silent).await, 1);
+        // The provider gives it to somebody who was here before.
+        let new = token("new", json!("ada@home.example"));
+        sign_in(&new).await;
+        assert_eq!(pending(&new).await, 0);
+        sign_in(&token("new", json!("ada@corp.example"))).await;
+        let new = token("new", json!("ada@corp.example"));
+        assert_eq!((pending(&new).await, pending(&old).await, pending(&silent).await), (1, 0, 0));
+        // Nor does it go back to who says otherwise by now, not even before the other one comes.
+        sign_in(&old).await;
+        assert_eq!(pending(&old).await, 1);
+        let moved = token("old", json!("old@home.example"));
+        assert_eq!((pending(&moved).await, pending(&silent).await), (0, 0));
+        let accept = format!("{id}/accept");
+        for other in [&moved, &silent] {
+            problem(ask(platform, other, Method::POST, &accept).await, 404, "not_found").await;
+        }
+        assert_eq!(ask(platform, &new, Method::POST, &accept).await.status(), 200);
     }
 
     async fn who_can_not_give_any_more_has_invited_in_vain(database: Database) {

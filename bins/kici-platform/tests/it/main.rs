@@ -20,6 +20,7 @@ mod event_log;
 mod everybody;
 mod expiry;
 mod idempotency;
+mod identity_links;
 mod invites;
 mod link;
 mod mail;

@@ -1,6 +1,7 @@
 //! Tokens of the identity provider: the good ones, and all that only look like it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use kici_platform::Options;
@@ -8,30 +9,37 @@ use kici_testkit::{Database, TestPlatform};
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::provider::{Key, Provider, unsigned};
+use crate::provider::{Gate, Key, Provider, unsigned};
 use crate::support::{json as body, problem};
-use crate::visitor::{TestClock, exchange};
+use crate::visitor::{Browser, TestClock, exchange};
 
-struct Scene {
-    provider: Provider,
-    platform: TestPlatform,
+/// A platform and its provider.
+pub(crate) struct Scene {
+    pub(crate) provider: Provider,
+    pub(crate) platform: TestPlatform,
     clock: Arc<TestClock>,
-    _database: Database,
+    _database: Option<Database>,
 }
 
 impl Scene {
     async fn new(change: impl FnOnce(&mut kici_oidc::Config)) -> Self {
-        let (provider, database) = (Provider::start().await, Database::sqlite().await.unwrap());
+        let database = Database::sqlite().await.unwrap();
+        let scene = Self::over(&database, change).await;
+        Self { _database: Some(database), ..scene }
+    }
+
+    pub(crate) async fn over(
+        database: &Database,
+        change: impl FnOnce(&mut kici_oidc::Config),
+    ) -> Self {
+        let provider = Provider::start().await;
         let clock = Arc::new(TestClock::default());
         let mut config = provider.config();
         change(&mut config);
-        let options = Options {
-            oidc: Some(config),
-            clock: clock.clone(),
-            ..TestPlatform::options(&database)
-        };
+        let options =
+            Options { oidc: Some(config), clock: clock.clone(), ..TestPlatform::options(database) };
         let platform = TestPlatform::start_with(options).await.unwrap();
-        Self { provider, platform, clock, _database: database }
+        Self { provider, platform, clock, _database: None }
     }
 
     fn now(&self) -> i64 {
@@ -39,12 +47,13 @@ impl Scene {
     }
 
     /// Claims of an access token that is good, changed by `more`; `null` takes one out.
-    fn claims(&self, more: Value) -> Value {
+    pub(crate) fn claims(&self, more: Value) -> Value {
         let mut claims = json!({
             "iss": self.provider.url,
             "sub": "f:ada",
             "aud": ["account"],
             "azp": "kici-cli",
+            "scope": "openid email",
             "iat": self.now(),
             "exp": self.now() + 300,
             "email": "ada@example.org",
@@ -60,7 +69,7 @@ impl Scene {
         claims
     }
 
-    async fn exchange(&self, token: &str) -> Response {
+    pub(crate) async fn exchange(&self, token: &str) -> Response {
         exchange(&self.platform, token).await
     }
 
@@ -91,7 +100,9 @@ async fn tokens_by_every_kind_of_key_are_good() {
             json!({}),
             json!({"aud": "platform", "azp": null}),
             json!({"typ": "Bearer"}),
-            json!({"exp": scene.now() - 59}),
+            json!({"typ": "bearer", "scope": null}),
+            json!({"scp": ["openid"], "scope": null}),
+            json!({"exp": scene.now() - 50}),
             json!({"nbf": scene.now() + 59, "iat": scene.now() + 59}),
             json!({"exp": (scene.now() + 300) as f64 + 0.5}),
         ] {
@@ -100,8 +111,10 @@ async fn tokens_by_every_kind_of_key_are_good() {
         }
         for typ in [json!("at+jwt"), json!("application/AT+JWT"), Value::Null] {
             let mut header = key.header(kid);
+            let is_enough = typ.is_string();
             header["typ"] = typ;
-            let token = key.token(&header, &scene.claims(json!({})));
+            let scope = if is_enough { Value::Null } else { json!("openid") };
+            let token = key.token(&header, &scene.claims(json!({"scope": scope})));
             assert_eq!(scene.exchange(&token).await.status(), 201, "{header}");
         }
     }
@@ -181,7 +194,18 @@ async fn hostile_tokens_are_refused() {
         (json!({"typ": "ID"}), "no access token"),
         (json!({"typ": "Refresh"}), "no access token"),
         (json!({"typ": "Offline"}), "no access token"),
+        // What an ID token may have besides is left out: nothing says that it is none.
+        (json!({"scope": null}), "nothing in it says"),
+        (json!({"scope": null, "aud": "kici-cli", "azp": null}), "nothing in it says"),
+        (
+            json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}),
+            "no access",
+        ),
         (json!({"cnf": {"jkt": "x"}}), "bound to a key"),
+        // A program's own.
+        (json!({"sub": "kici-cli"}), "no person's"),
+        (json!({"sub": "robot", "client_id": "robot"}), "no person's"),
+        (json!({"sub": "robot@clients", "gty": "client-credentials"}), "no person's"),
     ] {
         scene.refused(&ec_token(more), why).await;
     }
@@ -309,6 +333,7 @@ async fn opaque_tokens_are_asked_about_where_that_is_configured() {
         (json!({"token_type": null}), "no access token"),
         (json!({"token_type": "refresh_token"}), "no access token"),
         (json!({"cnf": {"jkt": "x"}}), "bound to a key"),
+        (json!({"sub": "kici-cli"}), "no person's"),
         (json!({"sub": null}), "whose it is"),
     ] {
         answer(more);
@@ -348,4 +373,89 @@ async fn a_token_without_an_address_takes_it_from_userinfo_of_the_same_person() 
     // The Kelvin sign is a `k` in lower case, and no letter of a verified address.
     profile("eve", "\u{212a}im@example.org", json!(true));
     assert!(email(&silent("eve")).await.ends_with("@unverified.invalid"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_of_strangers_wait_for_their_turn_and_keys_for_none() {
+    let scene = Scene::new(|config| config.introspection = true).await;
+    let (old, new) = (Key::p256(), Key::p256());
+    scene.provider.publish(&[old.jwk("old")]);
+    let mut answer = scene.claims(json!({}));
+    (answer["active"], answer["token_type"]) = (json!(true), json!("Bearer"));
+    scene.provider.answers.lock().unwrap().introspection = answer;
+    assert_eq!(scene.exchange("opaque").await.status(), 201);
+    let gate = Arc::new(Gate::default());
+    scene.provider.answers.lock().unwrap().introspects = Some(gate.clone());
+    let ask = || {
+        let request = scene.platform.http().get(scene.platform.url("/api/v1/user"));
+        request.bearer_auth("opaque").send()
+    };
+    let answers = futures_util::future::join_all((0..40).map(|_| ask()));
+    let meanwhile = async {
+        gate.arrived(32).await;
+        // Nobody knows this key yet, so the provider is asked for it.
+        scene.provider.publish(&[new.jwk("new")]);
+        scene.clock.forward(10);
+        let token = new.token(&new.header("new"), &scene.claims(json!({})));
+        assert_eq!(scene.exchange(&token).await.status(), 201);
+        gate.open();
+    };
+    let (answers, ()) = futures_util::future::join(answers, meanwhile).await;
+    for answer in answers {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_with_a_known_key_does_not_wait_for_a_provider_that_hangs() {
+    let scene = Scene::new(|_| {}).await;
+    let key = Key::p256();
+    let token = || key.token(&key.header("e"), &scene.claims(json!({})));
+    let user = || {
+        let request = scene.platform.http().get(scene.platform.url("/api/v1/user"));
+        request.bearer_auth(token()).send()
+    };
+    scene.provider.publish(&[key.jwk("e")]);
+    assert_eq!(scene.exchange(&token()).await.status(), 201);
+    let gate = Arc::new(Gate::default());
+    scene.provider.answers.lock().unwrap().publishes = Some(gate.clone());
+    scene.clock.forward(5 * 60);
+    let all = async {
+        for _ in 0..20 {
+            assert_eq!(user().await.unwrap().status(), 200);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(4), all).await.unwrap();
+    // Once it answers again, a key that it has taken away is refused as ever.
+    scene.provider.publish(&[]);
+    gate.open();
+    let refused = async { while user().await.unwrap().status() != 401 {} };
+    tokio::time::timeout(Duration::from_secs(4), refused).await.unwrap();
+    scene.clock.forward(5 * 60);
+    scene.provider.publish(&[key.jwk("e")]);
+    assert_eq!(user().await.unwrap().status(), 200);
+    scene.provider.publish(&[]);
+    scene.clock.forward(5 * 60);
+    assert_eq!(user().await.unwrap().status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_code_is_refused_whatever_the_status_and_the_rest_is_an_outage() {
+    let scene = Scene::new(|_| {}).await;
+    scene.provider.publish(&[]);
+    let bad = |error: &str| json!({"error": error});
+    for (status, answer, want) in [
+        (400, bad("invalid_grant"), 401),
+        (400, json!("no object"), 401),
+        (403, bad("invalid_grant"), 401),
+        (401, bad("invalid_client"), 503),
+        (403, json!({}), 503),
+        (500, bad("invalid_grant"), 503),
+    ] {
+        let mut browser = Browser::default();
+        let tokens = |_: &str| (status, answer.clone());
+        let back = scene.provider.visit(&scene.platform, &mut browser, tokens).await;
+        let code = if want == 401 { "invalid_token" } else { "provider_unavailable" };
+        problem(back, want, code).await;
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use kici_model::Secret;
+use kici_testkit::TestPlatform;
 use poem::listener::TcpAcceptor;
 use poem::web::{Data, Path};
 use poem::{EndpointExt, Response, Route, Server, get, handler, post};
@@ -13,6 +14,9 @@ use ring::signature::{
     RsaKeyPair,
 };
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::visitor::{Browser, location};
 
 /// A key of the provider.
 #[derive(Debug)]
@@ -106,10 +110,46 @@ pub(crate) struct Answers {
     pub(crate) jwks: Value,
     pub(crate) introspection: Value,
     pub(crate) userinfo: Value,
+    /// The token endpoint's status and answer.
+    pub(crate) tokens: (u16, Value),
     /// How often it was asked for its keys.
     pub(crate) asked: usize,
+    /// Where its keys, and its answers about tokens, are held up.
+    pub(crate) publishes: Option<Arc<Gate>>,
+    pub(crate) introspects: Option<Arc<Gate>>,
     /// The last `Authorization` header and form that introspection was asked with.
     pub(crate) question: Option<(String, String)>,
+}
+
+/// Holds answers up until it is opened.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    come: Semaphore,
+    open: Semaphore,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { come: Semaphore::new(0), open: Semaphore::new(0) }
+    }
+}
+
+impl Gate {
+    async fn pass(gate: Option<Arc<Self>>) {
+        if let Some(gate) = gate {
+            gate.come.add_permits(1);
+            drop(gate.open.acquire().await.unwrap());
+        }
+    }
+
+    /// Waits until so many stand before it.
+    pub(crate) async fn arrived(&self, count: u32) {
+        self.come.acquire_many(count).await.unwrap().forget();
+    }
+
+    pub(crate) fn open(&self) {
+        self.open.add_permits(1);
+    }
 }
 
 #[derive(Debug)]
@@ -125,6 +165,8 @@ impl Provider {
         let metadata = json!({
             "issuer": url,
             "jwks_uri": format!("{url}/jwks"),
+            "authorization_endpoint": format!("{url}/authorize"),
+            "token_endpoint": format!("{url}/token"),
             "introspection_endpoint": format!("{url}/introspection"),
             "userinfo_endpoint": format!("{url}/userinfo"),
         });
@@ -132,6 +174,7 @@ impl Provider {
         let routes = Route::new()
             .at("/.well-known/openid-configuration", get(metadata_of))
             .at("/introspection", post(introspect))
+            .at("/token", post(token))
             .at("/:what", get(of))
             .data(answers.clone());
         let acceptor = TcpAcceptor::from_tokio(listener).unwrap();
@@ -144,6 +187,22 @@ impl Provider {
         self.answers.lock().unwrap().jwks = json!({"keys": keys});
     }
 
+    /// A browser that goes to the provider and comes back with a code. What the token endpoint says to
+    /// that is made from the nonce.
+    pub(crate) async fn visit(
+        &self,
+        platform: &TestPlatform,
+        browser: &mut Browser,
+        tokens: impl FnOnce(&str) -> (u16, Value),
+    ) -> reqwest::Response {
+        let begun = location(&browser.get(platform, "/auth/login").await);
+        let begun = url::Url::parse(&begun).unwrap();
+        let part = |name| begun.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+        self.answers.lock().unwrap().tokens = tokens(&part("nonce"));
+        let back = format!("/auth/callback?code=x&state={}", part("state"));
+        browser.get(platform, &back).await
+    }
+
     pub(crate) fn config(&self) -> kici_oidc::Config {
         kici_oidc::Config {
             issuer: self.url.clone(),
@@ -151,6 +210,7 @@ impl Provider {
             client_secret: Some(Secret::new("hush hush".to_owned())),
             audiences: vec!["platform".to_owned(), "kici-cli".to_owned()],
             introspection: false,
+            link_claims: Vec::new(),
         }
     }
 }
@@ -160,7 +220,9 @@ fn json_of(value: &Value) -> Response {
 }
 
 #[handler]
-fn metadata_of(answers: Data<&Arc<Mutex<Answers>>>) -> Response {
+async fn metadata_of(answers: Data<&Arc<Mutex<Answers>>>) -> Response {
+    let gate = answers.lock().unwrap().publishes.clone();
+    Gate::pass(gate).await;
     json_of(&answers.lock().unwrap().metadata)
 }
 
@@ -177,11 +239,20 @@ fn of(what: Path<String>, answers: Data<&Arc<Mutex<Answers>>>) -> Response {
 }
 
 #[handler]
-fn introspect(
+fn token(answers: Data<&Arc<Mutex<Answers>>>) -> Response {
+    let (status, answer) = answers.lock().unwrap().tokens.clone();
+    let status = poem::http::StatusCode::from_u16(status).unwrap();
+    Response::builder().status(status).content_type("application/json").body(answer.to_string())
+}
+
+#[handler]
+async fn introspect(
     request: &poem::Request,
     form: String,
     answers: Data<&Arc<Mutex<Answers>>>,
 ) -> Response {
+    let gate = answers.lock().unwrap().introspects.clone();
+    Gate::pass(gate).await;
     let mut answers = answers.lock().unwrap();
     answers.question = Some((request.header("authorization").unwrap_or_default().to_owned(), form));
     json_of(&answers.introspection)

@@ -43,6 +43,7 @@ impl Scene {
             client_secret: Some(Secret::new("a secret: with + and %".to_owned())),
             audiences: vec!["platform".to_owned(), "kici-opaque".to_owned()],
             introspection,
+            link_claims: Vec::new(),
         };
         let options = Options { oidc: Some(oidc), ..TestPlatform::options(&database) };
         let platform = TestPlatform::start_at(&port.to_string(), options).await.unwrap();

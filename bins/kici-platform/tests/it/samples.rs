@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Post, json as body};
-use crate::visitor::Browser;
+use crate::visitor::{Browser, access_token, call, exchange};
 
 /// What stands in the path, and the body.
 pub(crate) struct Sample {
@@ -82,6 +82,7 @@ impl Sample {
             | "event_log_list"
             | "health_get"
             | "health_ready"
+            | "identity_links_list"
             | "invites_list"
             | "invites_pending"
             | "members_leave"
@@ -106,6 +107,14 @@ impl Sample {
                 let listed = body(browser.get(platform, "/api/v1/sessions").await).await;
                 let session = listed["sessions"][0]["id"].as_str().unwrap().to_owned();
                 (vec![("session", session)], None)
+            }
+            "identity_links_remove" => {
+                let token = access_token(platform, "elsewhere").await;
+                assert_eq!(exchange(platform, &token).await.status(), 201);
+                let listed = call(platform, Method::GET, "/identity-links", &token, Value::Null);
+                let listed = body(listed.await).await;
+                let link = listed["identityLinks"][0]["id"].as_str().unwrap().to_owned();
+                (vec![("link", link)], None)
             }
             "orgs_rename" | "orgs_create" => (vec![], Some(json!({"displayName": "Acme"}))),
             "permissions_batch" => {

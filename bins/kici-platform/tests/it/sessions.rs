@@ -78,6 +78,34 @@ on_both_databases! {
         problem(user(&mut busy, &platform).await, 401, "session_over").await;
     }
 
+    async fn who_signs_in_again_has_one_session_and_what_is_over_is_forgotten(database: Database) {
+        let (platform, clock) = platform(&database, vec![person("ada"), person("bob")]).await;
+        let mut browser = Browser::signed_in(&platform, "ada").await;
+        let mut before = Browser { cookies: browser.cookies.clone() };
+        let back = browser.visit_provider(&platform, "/auth/login", "bob").await;
+        assert_eq!(browser.get(&platform, &back).await.status(), 303);
+        assert_eq!(body(user(&mut browser, &platform).await).await["email"], "bob@example.org");
+        problem(user(&mut before, &platform).await, 401, "session_over").await;
+        let mut other = Browser::signed_in(&platform, "ada").await;
+        let forget = async || kici_domain::sessions::forget(platform.app()).await.unwrap();
+        assert_eq!(forget().await, 0, "a sign-in forgets those of its person");
+        assert_eq!(other.call(&platform, Method::POST, "/auth/logout").await.status(), 204);
+        assert_eq!(forget().await, 1);
+        assert_eq!(user(&mut browser, &platform).await.status(), 200);
+        clock.forward(12 * 60 * 60);
+        assert_eq!((forget().await, forget().await), (1, 0));
+    }
+
+    async fn signing_out_ends_the_session_whatever_comes_beside_the_cookie(database: Database) {
+        let (platform, _) = platform(&database, vec![person("ada")]).await;
+        let mut browser = Browser::signed_in(&platform, "ada").await;
+        let mut before = Browser { cookies: browser.cookies.clone() };
+        let out = platform.http().post(platform.url("/auth/logout")).bearer_auth("kici_pat_x");
+        let out = browser.send(out.header("sec-fetch-site", "same-origin")).await;
+        assert_eq!((out.status().as_u16(), browser.cookies.len()), (204, 0));
+        problem(user(&mut before, &platform).await, 401, "session_over").await;
+    }
+
     async fn a_person_with_a_session_changes_an_organisation_and_makes_another(database: Database) {
         let (platform, _) = platform(&database, vec![person("ada")]).await;
         let mut ada = Browser::signed_in(&platform, "ada").await;
@@ -132,6 +160,11 @@ async fn another_site_can_not_use_the_cookie() {
         }
     }
     let forged = ada.send(platform.http().post(platform.url("/auth/logout"))).await;
+    problem(forged, 403, "cross_site").await;
+    // A browser keeps the cookie from another site, but would heed that it shall forget it.
+    let forged = platform.http().post(platform.url("/auth/logout"));
+    let forged = forged.header("sec-fetch-site", "cross-site").send().await.unwrap();
+    assert!(!forged.headers().contains_key(SET_COOKIE));
     problem(forged, 403, "cross_site").await;
     assert_eq!(user(&mut ada, &platform).await.status(), 200);
     // With a token nobody asks, and the cookie does not count.
@@ -249,5 +282,19 @@ async fn behind_tls_the_cookies_are_for_this_host_alone() {
         let request = platform.http().get(platform.url("/api/v1/user"));
         let request = request.header(COOKIE, format!("a=b; {name}={}; c=d", token.reveal()));
         problem(request.send().await.unwrap(), 401, code).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_are_shown_in_no_frame_and_an_issuer_answers_to_its_own_name_alone() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, _) = platform(&database, vec![]).await;
+    let page = platform.http().get(platform.url("/docs")).send().await.unwrap();
+    assert_eq!(page.headers()["x-frame-options"], "DENY");
+    assert_eq!(page.headers()["content-security-policy"], "frame-ancestors 'none'");
+    assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    for path in ["/docs", "/dev/oidc/authorize", "/api/v1/user"] {
+        let rebound = platform.http().get(platform.url(path)).header("host", "evil.example");
+        problem(rebound.send().await.unwrap(), 421, "wrong_host").await;
     }
 }

@@ -52,9 +52,7 @@ pub async fn arrive(app: &App, caller: Caller<'_>) -> Result<Arrival, EnterError
         }
     };
     let mut identity = identify(app, token).await?;
-    if identity.email.is_none()
-        && let Some(provider) = &app.identity
-    {
+    if let Some(provider) = &app.identity {
         identity = provider.profile(token, identity).await.inspect_err(log_provider)?;
     }
     Ok(Arrival { identity, request_id: caller.request_id.clone() })

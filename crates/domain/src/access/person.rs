@@ -4,11 +4,12 @@ use std::ops::Deref;
 
 use kici_model::audit::{Action, Actor, AuditEntry};
 use kici_model::credentials::{Bearer, Credential, CredentialState, Means, Presented};
+use kici_model::identities::Identity;
 use kici_model::text::{AgentLabel, RequestId};
 use kici_model::{OrgId, Timestamp, UserId};
 use kici_rbac::{Access, Granted, Matrix, perm};
 
-use super::{Caller, EnterError, authenticate, entry};
+use super::{Authenticated, Caller, EnterError, authenticate, entry};
 use crate::{App, Trouble};
 
 /// A signed-in person, outside of any organisation.
@@ -91,7 +92,7 @@ impl Me {
 /// # Errors
 /// They have no working token, or it is no person's.
 pub async fn enter_person(app: &App, caller: Caller<'_>) -> Result<Me, EnterError> {
-    let (known, _) = authenticate(app, caller, None).await?;
+    let Authenticated { known, .. } = authenticate(app, caller, None).await?;
     me(known.credential, caller.request_id)
 }
 
@@ -139,12 +140,27 @@ impl Deref for Interactive {
 /// # Errors
 /// Nobody has, or they came with a token that was made for later.
 pub async fn enter_interactive(app: &App, caller: Caller<'_>) -> Result<Interactive, EnterError> {
-    let me = enter_person(app, caller).await?;
-    if me.means.is_interactive() {
-        Ok(Interactive(me))
-    } else {
-        Err(EnterError::InteractiveRequired)
+    let Authenticated { known, told, .. } = authenticate(app, caller, None).await?;
+    let me = me(known.credential, caller.request_id)?;
+    if !me.means.is_interactive() {
+        return Err(EnterError::InteractiveRequired);
     }
+    if let Some(identity) = told {
+        heed(app, &me, &identity).await?;
+    }
+    Ok(Interactive(me))
+}
+
+/// Writes down another address than the one that was told when they signed in: invitations go by it.
+async fn heed(app: &App, me: &Me, identity: &Identity) -> Result<(), EnterError> {
+    let Some(email) = &identity.email else { return Ok(()) };
+    let told = Some((email.clone(), identity.is_email_verified));
+    if app.store.address_told(&me.grant).await? == told {
+        return Ok(());
+    }
+    let mut record = app.store.record().await?;
+    record.identity_seen(identity, app.clock.now()).await?;
+    Ok(record.commit().await?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door of people")]

@@ -36,20 +36,29 @@ impl std::fmt::Debug for Presents<'_> {
     }
 }
 
+/// What is known of whoever presents something good.
+pub(super) struct Authenticated {
+    pub(super) known: Known,
+    pub(super) presented: Presented,
+    /// What a token of the provider says of its bearer.
+    pub(super) told: Option<Identity>,
+}
+
 /// Looks up what is good for HTTP, and what `org` is to whoever presents it.
 pub(super) async fn authenticate(
     app: &App,
     caller: Caller<'_>,
     org: Option<&OrgId>,
-) -> Result<(Known, Presented), EnterError> {
+) -> Result<Authenticated, EnterError> {
+    let mut told = None;
     let presented = match caller.presents.ok_or(EnterError::NoToken)? {
         Presents::Cookie(text) => {
             let token: SessionToken = text.parse().map_err(|_| EnterError::SessionOver)?;
             Presented::Session(token.hash())
         }
         Presents::Bearer(text) if is_foreign(app, text) => {
-            let identity = identify(app, text).await?;
-            Presented::Identity { key: identity.key, expires_at: identity.expires_at }
+            let Identity { key, expires_at, .. } = told.insert(identify(app, text).await?);
+            Presented::Identity { key: key.clone(), expires_at: *expires_at }
         }
         Presents::Bearer(text) => Presented::Token(ours(text)?),
     };
@@ -64,7 +73,7 @@ pub(super) async fn authenticate(
     if let (Presented::Session(hash), Some(seen_at)) = (&presented, known.seen_at) {
         seen(app, hash, seen_at, now).await;
     }
-    Ok((known, presented))
+    Ok(Authenticated { known, presented, told })
 }
 
 /// Whether a token is the provider's to judge, where there is a provider.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use kici_model::identity_links::Account;
 use kici_model::members::Member;
 use kici_model::page::{Limit, Page};
 use kici_rbac::{Effective, Level, Resource, perm};
@@ -20,6 +21,8 @@ pub struct Listed {
     pub roles: Vec<Assigned>,
     /// How far CI trusts them: what was set, or what their roles say.
     pub ci_trust: Level,
+    /// Their accounts at other providers.
+    pub accounts: Vec<Account>,
 }
 
 /// A role that is assigned to somebody.
@@ -46,9 +49,14 @@ pub async fn list(
     let after = app.after(org.id(), LIST, cursor)?;
     let page = app.store.members(org.grant(), after.as_ref(), limit).await?;
     let chart = app.store.org_chart(org.grant()).await?;
+    let users = page.items.iter().map(|member| &member.user.id);
+    let mut accounts: HashMap<_, Vec<_>> = HashMap::new();
+    for (user, link) in app.store.identity_links_of_members(org.grant(), users).await? {
+        accounts.entry(user).or_default().push(link.account);
+    }
     let roles: HashMap<_, _> = chart.roles.iter().map(|role| (role.id.as_str(), role)).collect();
     let people: HashMap<_, _> = chart.people.iter().map(|one| (one.id.as_str(), one)).collect();
-    let listed = |member: Member| {
+    let mut listed = |member: Member| {
         let id = member.user.id.as_str();
         let assigned = people.get(id).into_iter().flat_map(|person| &person.roles);
         let assigned = assigned.filter_map(|id| roles.get(id.as_str())).map(|role| Assigned {
@@ -61,9 +69,10 @@ pub async fn list(
         Listed {
             roles: assigned.collect(),
             ci_trust: member.ci_trust.unwrap_or_else(derived),
+            accounts: accounts.remove(&member.user.id).unwrap_or_default(),
             member,
         }
     };
-    let listed = Page { items: page.items.into_iter().map(listed).collect(), next: page.next };
+    let listed = Page { items: page.items.into_iter().map(&mut listed).collect(), next: page.next };
     Ok(app.page(org.id(), LIST, listed))
 }

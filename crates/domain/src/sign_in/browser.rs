@@ -9,7 +9,7 @@ use kici_model::{Secret, Timestamp};
 
 use super::seals::Sealed;
 use super::{SignInError, welcome};
-use crate::access::{self, log_provider};
+use crate::access::{self, Caller, Operation, Presents, log_provider};
 use crate::ports::{IdentityProvider, Login};
 use crate::{App, Trouble, sessions, shorten};
 
@@ -36,6 +36,8 @@ pub struct Begun {
 pub struct Callback<'a> {
     /// What the browser has kept.
     pub kept: Option<&'a str>,
+    /// The session that it has had so far.
+    pub session: Option<&'a str>,
     /// Of which sign-in it is.
     pub state: Option<&'a str>,
     /// The code.
@@ -114,6 +116,11 @@ pub async fn finish(app: &App, callback: Callback<'_>) -> Result<Finished, SignI
     let identity = identity.inspect_err(log_provider)?;
     let arrival = access::arrived(identity, callback.request_id);
     welcome(app, &arrival).await?;
+    // The browser forgets the cookie that it has had, be it of somebody else.
+    let had = callback.session.map(Presents::Cookie);
+    let request_id = callback.request_id;
+    let operation = Operation::new("GET", "/auth/callback".into());
+    sessions::end(app, Caller { presents: had, request_id, operation: &operation }).await?;
     let me = access::settle(app, &arrival).await?;
     let session = sessions::begin(app, &me, callback.user_agent).await?;
     Ok(Finished { session, return_to: sealed.return_to })

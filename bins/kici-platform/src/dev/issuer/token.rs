@@ -122,7 +122,7 @@ fn make(
     nonce: Option<&str>,
 ) -> Result<Value, Refusal> {
     let now = issuer.now();
-    let claims = json!({
+    let mut claims = json!({
         "iss": issuer.url,
         "sub": person.subject,
         "azp": client,
@@ -132,6 +132,10 @@ fn make(
         "email_verified": person.is_verified,
         "name": person.name,
     });
+    if let (Some((login, id)), Value::Object(claims)) = (&person.github, &mut claims) {
+        claims.insert("github_login".to_owned(), login.as_str().into());
+        claims.insert("github_id".to_owned(), (*id).into());
+    }
     let with = |more: Value| match (claims.clone(), more) {
         (Value::Object(mut claims), Value::Object(more)) => {
             claims.extend(more);
