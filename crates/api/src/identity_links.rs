@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kici_domain::App;
-use kici_domain::identity_links::{self, IdentityLinksError};
+use kici_domain::identity_links;
 use kici_model::{IdentityLinkId, identity_links as model};
 use poem::web::Data;
 use poem_openapi::param::Path;
@@ -85,11 +85,5 @@ impl From<model::IdentityLink> for IdentityLink {
             link_method: link.method.to_string(),
             linked_at: link.linked_at.to_string(),
         }
-    }
-}
-
-impl From<IdentityLinksError> for ApiError {
-    fn from(error: IdentityLinksError) -> Self {
-        Self::from(&error)
     }
 }

@@ -156,6 +156,7 @@ faults! {
     kici_domain::event_log::EventLogError,
     kici_domain::founding::FoundingError,
     kici_domain::idempotency::IdempotencyError,
+    kici_domain::identity_links::IdentityLinksError,
     kici_domain::invites::InvitesError,
     kici_domain::members::MembersError,
     kici_domain::orchestrator_keys::OrchestratorKeysError,

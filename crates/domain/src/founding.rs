@@ -8,7 +8,7 @@ use kici_model::{EntropyError, OrgAlias, OrgId, RoleId, TextError, UserId};
 use kici_rbac::{Access, Denied, Matrix, ParsePatternError, RepoPattern, SystemTask, perm};
 use kici_store::{NewMember, StoreError, WriteTx};
 
-use crate::{App, Fault, Kind, Trouble, access};
+use crate::{App, EnterError, Fault, Kind, Trouble, access};
 
 /// Why nothing was founded.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum FoundingError {
     /// Who founds lacks a permission that they should have.
     #[error("Something went wrong here; the request id finds it in the log")]
     Denied(#[from] Denied),
+    /// What whoever founds came with has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -43,6 +46,7 @@ impl Fault for FoundingError {
     fn kind(&self) -> Kind {
         match self {
             Self::Text(_) | Self::Pattern(_) | Self::Denied(_) => Kind::Bug,
+            Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -50,6 +54,7 @@ impl Fault for FoundingError {
     fn code(&self) -> &'static str {
         match self {
             Self::Text(_) | Self::Pattern(_) | Self::Denied(_) => "internal",
+            Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }

@@ -10,7 +10,7 @@ use kici_store::{StoreError, WriteTx};
 use serde_json::{Value, json};
 
 use crate::access::{Arrival, Interactive, Me};
-use crate::{App, Fault, Kind, Trouble};
+use crate::{App, EnterError, Fault, Kind, Trouble};
 
 /// Why something could not be done with a link.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum IdentityLinksError {
     /// The person has no such link.
     #[error("You have no identity link with this id")]
     Missing,
+    /// What they came with has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -33,6 +36,7 @@ impl Fault for IdentityLinksError {
     fn kind(&self) -> Kind {
         match self {
             Self::Missing => Kind::Missing,
+            Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -40,6 +44,7 @@ impl Fault for IdentityLinksError {
     fn code(&self) -> &'static str {
         match self {
             Self::Missing => "not_found",
+            Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -64,7 +69,7 @@ pub async fn remove(
     id: &IdentityLinkId,
 ) -> Result<(), IdentityLinksError> {
     let entry = me.audit(app, Action::IdentityLinkRemoved, id)?;
-    let mut tx = app.store.write().await?;
+    let mut tx = me.begin(app).await?;
     let removed = tx.remove_identity_link(me.grant(), id).await?;
     let removed = removed.ok_or(IdentityLinksError::Missing)?;
     Ok(tx.commit(entry.with(details(&removed.account, me.id()))).await?)

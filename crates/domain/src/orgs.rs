@@ -4,6 +4,7 @@ use kici_model::audit::Action;
 use kici_model::orgs;
 use kici_model::text::OrgName;
 use kici_rbac::perm;
+use serde_json::json;
 
 use crate::access::Interactive;
 use crate::founding::{self, FoundingError};
@@ -35,7 +36,7 @@ pub async fn create(
     name: &OrgName,
 ) -> Result<orgs::Org, FoundingError> {
     let access = founding::access(app)?;
-    let mut tx = app.store.write().await?;
+    let mut tx = me.begin(app).await?;
     let org = founding::found(app, &mut tx, &access, name, me.id()).await?;
     tx.commit(me.audit_in(app, &org.id, Action::OrgCreated, &org.id)?).await?;
     Ok(org)
@@ -54,6 +55,6 @@ pub async fn rename(
     let (mut tx, org) = org.begin(app).await?;
     let membership = org.require::<perm::Membership>()?;
     tx.rename_org(org.grant(), name).await?;
-    tx.commit(entry).await?;
+    tx.commit(entry.with(json!({"name": name.as_str()}))).await?;
     app.store.org(&membership).await?.ok_or(EnterError::Hidden)
 }

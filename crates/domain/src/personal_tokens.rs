@@ -10,7 +10,7 @@ use kici_store::StoreError;
 
 use crate::access::Me;
 use crate::credentials::{Made, days};
-use crate::{App, Fault, Kind, Trouble};
+use crate::{App, EnterError, Fault, Kind, Trouble};
 
 /// How long a token works whose maker does not say, in days.
 pub const DEFAULT_DAYS: u32 = 120;
@@ -47,6 +47,9 @@ pub enum PersonalTokensError {
     /// It would be of another kind than the token that it is made with.
     #[error("A token of an agent makes tokens of that agent only")]
     AgentKind,
+    /// What they came with has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -67,6 +70,7 @@ impl Fault for PersonalTokensError {
             | Self::Expiry
             | Self::AgentKind
             | Self::Limited => Kind::Denied,
+            Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -79,6 +83,7 @@ impl Fault for PersonalTokensError {
             | Self::Expiry
             | Self::AgentKind
             | Self::Limited => "escalation",
+            Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -98,12 +103,16 @@ pub struct NewPersonalToken {
     pub days: Option<u32>,
 }
 
-/// The person's tokens in use, oldest first.
+/// The person's tokens in use, oldest first. One with bounds sees itself and no other.
 ///
 /// # Errors
 /// The database fails.
 pub async fn list(app: &App, me: &Me) -> Result<Vec<PersonalToken>, PersonalTokensError> {
-    Ok(app.store.personal_tokens(me.grant()).await?)
+    let mut tokens = app.store.personal_tokens(me.grant()).await?;
+    if me.is_limited() {
+        tokens.retain(|token| *me.means() == Means::Token(token.id.clone()));
+    }
+    Ok(tokens)
 }
 
 /// Makes a token.
@@ -137,7 +146,7 @@ pub async fn create(
         created_at,
     };
     let entry = me.audit(app, Action::PersonalTokenCreated, &made.id)?;
-    let mut tx = app.store.write().await?;
+    let mut tx = me.begin(app).await?;
     tx.create_personal_token(me.grant(), new, wanted.scopes, wanted.agent.as_ref()).await?;
     tx.commit(entry).await?;
     let token = PersonalToken {
@@ -162,7 +171,7 @@ pub async fn revoke(app: &App, me: &Me, id: &CredentialId) -> Result<(), Persona
         return Err(PersonalTokensError::Limited);
     }
     let entry = me.audit(app, Action::PersonalTokenRevoked, id)?;
-    let mut tx = app.store.write().await?;
+    let mut tx = me.begin(app).await?;
     if !tx.revoke_personal_token(me.grant(), id, app.clock.now()).await? {
         return Err(PersonalTokensError::Missing);
     }

@@ -21,6 +21,9 @@ pub enum SessionsError {
     /// A token with bounds has no say over sessions.
     #[error("A token with scopes, or of an agent, can't end sessions")]
     Limited,
+    /// What they came with has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -37,6 +40,7 @@ impl Fault for SessionsError {
         match self {
             Self::Missing => Kind::Missing,
             Self::Limited => Kind::Denied,
+            Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -45,16 +49,21 @@ impl Fault for SessionsError {
         match self {
             Self::Missing => "not_found",
             Self::Limited => "escalation",
+            Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
 }
 
-/// The person's sessions, newest first, and which of them they are using.
+/// The person's sessions, newest first, and which of them they are using. A token with bounds sees
+/// none.
 ///
 /// # Errors
 /// The database fails.
 pub async fn list(app: &App, me: &Me) -> Result<Vec<(Session, bool)>, SessionsError> {
+    if me.is_limited() {
+        return Ok(Vec::new());
+    }
     let now = app.clock.now();
     let sessions = app.store.sessions(me.grant(), now - IDLE, now).await?;
     let is_own = |session: &Session| *me.means() == Means::Session(session.id.clone());
@@ -76,7 +85,7 @@ pub async fn revoke(app: &App, me: &Me, id: &SessionId) -> Result<(), SessionsEr
         return Err(SessionsError::Limited);
     }
     let entry = me.audit(app, Action::SessionRevoked, id)?;
-    let mut tx = app.store.write().await?;
+    let mut tx = me.begin(app).await?;
     if !tx.revoke_session(me.grant(), id, app.clock.now()).await? {
         return Err(SessionsError::Missing);
     }
@@ -132,6 +141,7 @@ pub async fn end(app: &App, caller: Caller<'_>) -> Result<(), EnterError> {
     let Means::Session(id) = me.means() else { return Ok(()) };
     match revoke(app, &me, id).await {
         Err(SessionsError::Trouble(trouble)) => Err(trouble.into()),
+        // Whatever else is wrong with it, it is over.
         _ => Ok(()),
     }
 }

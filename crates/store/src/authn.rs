@@ -14,7 +14,7 @@ use sea_orm::prelude::DateTimeUtc;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, TryGetable, Value};
 
 use crate::error::OrCorrupt;
-use crate::{Store, StoreError, WriteTx, credentials, identities, orgs, roles, sessions};
+use crate::{Store, StoreError, WriteTx, credentials, identities, orgs, roles, sessions, users};
 
 /// The statement for one kind of what can be presented: `$c` finds the credential, the rest is the
 /// same for all. `$2` is the id of an organisation or null. One row for each role that reaches the
@@ -176,6 +176,22 @@ impl WriteTx {
     ) -> Result<Option<Known>, StoreError> {
         orgs::lock(&self.tx, org).await?;
         read(&self.tx, presented, Some(org)).await
+    }
+}
+
+impl WriteTx {
+    /// What was presented, inside of a change of what belongs to `person`: every other such change
+    /// waits until this one ends.
+    ///
+    /// # Errors
+    /// The database fails, or a row is corrupt.
+    pub async fn known_person(
+        &mut self,
+        presented: &Presented,
+        person: &UserId,
+    ) -> Result<Option<Known>, StoreError> {
+        users::lock(&self.tx, person).await?;
+        read(&self.tx, presented, None).await
     }
 }
 

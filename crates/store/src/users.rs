@@ -3,7 +3,11 @@
 use kici_model::users::User;
 use kici_model::{OrgId, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::sea_query::LockType;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+    QuerySelect,
+};
 
 use crate::error::OrCorrupt;
 use crate::{Store, StoreError, WriteTx};
@@ -20,6 +24,13 @@ impl Store {
         let found = row::Entity::find_by_id(grant.tenant().as_str()).one(&self.read).await?;
         found.map(user).transpose()
     }
+}
+
+/// Lets nobody else change what belongs to a person until this transaction ends. On SQLite nobody
+/// does anyway.
+pub(crate) async fn lock(db: &impl ConnectionTrait, id: &UserId) -> Result<(), StoreError> {
+    row::Entity::find_by_id(id.as_str()).lock(LockType::NoKeyUpdate).one(db).await?;
+    Ok(())
 }
 
 impl WriteTx {

@@ -1,5 +1,9 @@
 //! Personal access tokens: bounded, listed without the token, gone when revoked.
 
+use std::sync::Arc;
+
+use kici_domain::access::{self, Caller, Operation, Presents};
+use kici_domain::personal_tokens::{self, NewPersonalToken, PersonalTokensError};
 use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -72,5 +76,37 @@ on_both_databases! {
         let orgs = body(call(&platform, Method::GET, "/user/orgs", &org.token, &Value::Null).await).await;
         let own = json!({"id": org.id.as_str(), "displayName": "Acme", "isOwner": true, "role": "Owner"});
         assert_eq!(orgs, json!({"orgs": [own]}));
+    }
+
+    async fn what_ends_while_a_change_waits_changes_nothing(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let made = call(&platform, Method::POST, "/pats", &org.token, &json!({"name": "short"})).await;
+        let made = body(made).await;
+        let (request_id, operation) = ("test".parse().unwrap(), Operation::new("test", Arc::default()));
+        let presents = Some(Presents::Bearer(made["token"].as_str().unwrap()));
+        let caller = Caller { presents, request_id: &request_id, operation: &operation };
+        // They are let in, and then their token ends before they have done anything.
+        let me = access::enter_person(platform.app(), caller).await.unwrap();
+        let path = format!("/pats/{}", made["id"].as_str().unwrap());
+        assert_eq!(call(&platform, Method::DELETE, &path, &org.token, &Value::Null).await.status(), 204);
+        let wanted = NewPersonalToken { name: "x".parse().unwrap(), scopes: None, agent: None, days: None };
+        let late = personal_tokens::create(platform.app(), &me, &wanted).await;
+        assert!(matches!(late, Err(PersonalTokensError::Enter(_))), "{late:?}");
+        let listed = body(call(&platform, Method::GET, "/pats", &org.token, &Value::Null).await).await;
+        assert!(!listed.to_string().contains("\"x\""), "{listed}");
+    }
+
+    async fn a_token_with_bounds_sees_itself_and_no_other(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let sent = json!({"name": "narrow", "scopes": {"runs": "read"}});
+        let made = body(call(&platform, Method::POST, "/pats", &org.token, &sent).await).await;
+        let narrow = made["token"].as_str().unwrap();
+        let listed = body(call(&platform, Method::GET, "/pats", narrow, &Value::Null).await).await;
+        let names: Vec<_> = listed["pats"].as_array().unwrap().iter().map(|pat| pat["name"].clone()).collect();
+        assert_eq!(names, ["narrow"]);
+        let all = body(call(&platform, Method::GET, "/pats", &org.token, &Value::Null).await).await;
+        assert_eq!(all["pats"].as_array().unwrap().len(), 2);
     }
 }

@@ -8,6 +8,7 @@ use kici_model::identities::Identity;
 use kici_model::text::{AgentLabel, RequestId};
 use kici_model::{OrgId, Timestamp, UserId};
 use kici_rbac::{Access, Granted, Matrix, perm};
+use kici_store::WriteTx;
 
 use super::{Authenticated, Caller, EnterError, authenticate, entry};
 use crate::{App, Trouble};
@@ -20,6 +21,7 @@ pub struct Me {
     means: Means,
     with: Bounds,
     is_limited: bool,
+    presented: Presented,
     request_id: RequestId,
 }
 
@@ -65,6 +67,20 @@ impl Me {
         self.is_limited
     }
 
+    /// Begins a change of what is theirs, which every other one waits for, and checks inside of it
+    /// that what they came with still works.
+    ///
+    /// # Errors
+    /// It does not, or the database fails.
+    pub(crate) async fn begin(&self, app: &App) -> Result<WriteTx, EnterError> {
+        let mut tx = app.store.write().await?;
+        let known = tx.known_person(&self.presented, self.id()).await?;
+        match known.map(|known| known.credential.state) {
+            Some(state) if state.is_usable(app.clock.now()) => Ok(tx),
+            _ => Err(EnterError::Unknown),
+        }
+    }
+
     /// The entry that tells that they did `action` to `target`.
     pub(crate) fn audit(
         &self,
@@ -92,8 +108,8 @@ impl Me {
 /// # Errors
 /// They have no working token, or it is no person's.
 pub async fn enter_person(app: &App, caller: Caller<'_>) -> Result<Me, EnterError> {
-    let Authenticated { known, .. } = authenticate(app, caller, None).await?;
-    me(known.credential, caller.request_id)
+    let Authenticated { known, presented, .. } = authenticate(app, caller, None).await?;
+    me(known.credential, presented, caller.request_id)
 }
 
 /// Lets in a person who has just been let in by the provider.
@@ -103,10 +119,14 @@ pub(super) async fn enter_known(
     request_id: &RequestId,
 ) -> Result<Me, EnterError> {
     let known = app.store.known(presented, None).await?.ok_or(EnterError::NeverSignedIn)?;
-    me(known.credential, request_id)
+    me(known.credential, presented.clone(), request_id)
 }
 
-fn me(credential: Credential, request_id: &RequestId) -> Result<Me, EnterError> {
+fn me(
+    credential: Credential,
+    presented: Presented,
+    request_id: &RequestId,
+) -> Result<Me, EnterError> {
     let is_limited = credential.bearer.is_limited();
     let Bearer::Person { user, scopes, agent } = credential.bearer else {
         return Err(EnterError::PersonRequired);
@@ -120,7 +140,7 @@ fn me(credential: Credential, request_id: &RequestId) -> Result<Me, EnterError> 
     let grant = person(user.clone()).require::<perm::Person>()?;
     let actor = Actor::User { id: user, means: means.clone() };
     let with = Bounds { scopes, expires_at, agent };
-    Ok(Me { grant, actor, means, with, is_limited, request_id: request_id.clone() })
+    Ok(Me { grant, actor, means, with, is_limited, presented, request_id: request_id.clone() })
 }
 
 /// A person who has signed in themselves, with a browser or at the identity provider: no token that
@@ -140,8 +160,8 @@ impl Deref for Interactive {
 /// # Errors
 /// Nobody has, or they came with a token that was made for later.
 pub async fn enter_interactive(app: &App, caller: Caller<'_>) -> Result<Interactive, EnterError> {
-    let Authenticated { known, told, .. } = authenticate(app, caller, None).await?;
-    let me = me(known.credential, caller.request_id)?;
+    let Authenticated { known, presented, told } = authenticate(app, caller, None).await?;
+    let me = me(known.credential, presented, caller.request_id)?;
     if !me.means.is_interactive() {
         return Err(EnterError::InteractiveRequired);
     }

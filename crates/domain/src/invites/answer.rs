@@ -28,7 +28,7 @@ pub async fn pending(app: &App, me: &Interactive) -> Result<Vec<PendingInvite>, 
 /// There is no such open invitation for them, it has expired, its maker can't give its roles any
 /// more, they are a member already, or the server did not do its part.
 pub async fn accept(app: &App, me: &Interactive, id: &InviteId) -> Result<Invite, InvitesError> {
-    let mut tx = app.store.write().await?;
+    let mut tx = me.begin(app).await?;
     let invite = tx.pending_invite(me.grant(), id).await?.ok_or(InvitesError::Missing)?;
     let now = app.clock.now();
     if now >= invite.expires_at {
@@ -70,7 +70,7 @@ pub async fn accept(app: &App, me: &Interactive, id: &InviteId) -> Result<Invite
 /// # Errors
 /// There is no such open invitation for them, or the server did not do its part.
 pub async fn decline(app: &App, me: &Interactive, id: &InviteId) -> Result<(), InvitesError> {
-    let mut tx = app.store.write().await?;
+    let mut tx = me.begin(app).await?;
     let invite = tx.pending_invite(me.grant(), id).await?.ok_or(InvitesError::Missing)?;
     if !tx.settle_invite(me.grant(), id, Settled::Declined, app.clock.now()).await? {
         return Err(InvitesError::Missing);
