@@ -11,7 +11,9 @@ use kici_model::sessions::IDLE;
 use kici_model::{OrgId, Timestamp, TokenKind, UserId};
 use kici_rbac::{RoleGrant, Via};
 use sea_orm::prelude::DateTimeUtc;
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, TryGetable, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, TryGetable, Value,
+};
 
 use crate::error::OrCorrupt;
 use crate::{Store, StoreError, WriteTx, credentials, identities, orgs, roles, sessions, users};
@@ -159,7 +161,8 @@ impl Store {
         presented: &Presented,
         org: Option<&OrgId>,
     ) -> Result<Option<Known>, StoreError> {
-        read(&self.read, presented, org).await
+        let (sql, texts) = question(presented, org);
+        known(&self.rows(sql, &texts).await?, presented)
     }
 }
 
@@ -196,20 +199,34 @@ impl WriteTx {
 }
 
 async fn read(
-    db: &impl ConnectionTrait,
+    tx: &DatabaseTransaction,
     presented: &Presented,
     org: Option<&OrgId>,
 ) -> Result<Option<Known>, StoreError> {
-    let org: Value = org.map(OrgId::to_string).into();
-    let (sql, values): (_, Vec<Value>) = match presented {
-        Presented::Token(hash) => (BY_TOKEN, vec![hash.as_str().into(), org]),
-        Presented::Session(hash) => (BY_SESSION, vec![hash.as_str().into(), org]),
+    let (sql, texts) = question(presented, org);
+    let values = texts.into_iter().map(|text| text.map(ToOwned::to_owned).into());
+    let values: Vec<Value> = values.collect();
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+    known(&tx.query_all_raw(statement).await?, presented)
+}
+
+/// The statement and its parameters.
+fn question<'a>(
+    presented: &'a Presented,
+    org: Option<&'a OrgId>,
+) -> (&'static str, Vec<Option<&'a str>>) {
+    let org = org.map(OrgId::as_str);
+    match presented {
+        Presented::Token(hash) => (BY_TOKEN, vec![Some(hash.as_str()), org]),
+        Presented::Session(hash) => (BY_SESSION, vec![Some(hash.as_str()), org]),
         Presented::Identity { key, .. } => {
-            (BY_IDENTITY, vec![key.subject.as_str().into(), org, (&*key.issuer).into()])
+            (BY_IDENTITY, vec![Some(key.subject.as_str()), org, Some(&*key.issuer)])
         }
-    };
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let rows = db.query_all_raw(statement).await?;
+    }
+}
+
+/// What the rows say.
+fn known(rows: &[QueryResult], presented: &Presented) -> Result<Option<Known>, StoreError> {
     let Some(first) = rows.first() else { return Ok(None) };
     let credential = credential(first, presented)?;
     let seen_at = time(first, Column::SeenAt)?;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend};
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, QueryResult, RuntimeErr, sqlx,
+};
 
 use crate::StoreError;
 
@@ -63,6 +65,40 @@ impl Store {
             DbBackend::Sqlite => Backend::Sqlite,
             _ => Backend::Postgres,
         }
+    }
+
+    /// All rows of a statement whose parameters are texts. It goes to the driver directly: the ORM
+    /// puts everything into values of its own first, which for what every request begins with is a
+    /// tenth of the work.
+    pub(crate) async fn rows(
+        &self,
+        sql: &'static str,
+        texts: &[Option<&str>],
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        let rows = match self.backend() {
+            Backend::Postgres => {
+                let mut query = sqlx::query(sql);
+                for text in texts {
+                    query = query.bind(*text);
+                }
+                let pool = self.read.get_postgres_connection_pool();
+                query.fetch_all(pool).await.map(|rows| rows.into_iter().map(Into::into).collect())
+            }
+            Backend::Sqlite => {
+                let mut query = sqlx::query(sql);
+                for text in texts {
+                    query = query.bind(*text);
+                }
+                let pool = self.read.get_sqlite_connection_pool();
+                query.fetch_all(pool).await.map(|rows| rows.into_iter().map(Into::into).collect())
+            }
+        };
+        rows.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
+                StoreError::Unavailable(DbErr::Conn(RuntimeErr::SqlxError(error.into())))
+            }
+            error => DbErr::Query(RuntimeErr::SqlxError(error.into())).into(),
+        })
     }
 
     /// Whether the database answers.

@@ -7,7 +7,7 @@ use kici_rbac::{Granted, perm};
 use sea_orm::sea_query::LockType;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, Statement,
+    QueryOrder, QueryResult, QuerySelect, Statement,
 };
 
 use crate::error::OrCorrupt;
@@ -22,7 +22,7 @@ impl Store {
         &self,
         grant: &Granted<perm::Membership, OrgId>,
     ) -> Result<Option<Org>, StoreError> {
-        find(&self.read, grant.tenant()).await
+        self.rows(FIND, &[Some(grant.tenant().as_str())]).await?.first().map(found).transpose()
     }
 
     /// All organisations, by name, for whoever runs the program.
@@ -43,7 +43,7 @@ impl Store {
         &self,
         grant: &Granted<perm::Link, OrgId>,
     ) -> Result<Option<Org>, StoreError> {
-        find(&self.read, grant.tenant()).await
+        self.rows(FIND, &[Some(grant.tenant().as_str())]).await?.first().map(found).transpose()
     }
 }
 
@@ -180,16 +180,18 @@ const FIND: &str = "SELECT id, alias, name, disabled_at, created_at FROM orgs WH
 async fn find(db: &impl ConnectionTrait, id: &OrgId) -> Result<Option<Org>, StoreError> {
     let id = [id.as_str().into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), FIND, id);
-    let Some(row) = db.query_one_raw(statement).await? else { return Ok(None) };
-    // By place, as `authn` does.
-    let found = row::Model {
+    db.query_one_raw(statement).await?.as_ref().map(found).transpose()
+}
+
+/// By place, as `authn` reads.
+fn found(row: &QueryResult) -> Result<Org, StoreError> {
+    org(row::Model {
         id: row.try_get_by(0)?,
         alias: row.try_get_by(1)?,
         name: row.try_get_by(2)?,
         disabled_at: row.try_get_by(3)?,
         created_at: row.try_get_by(4)?,
-    };
-    org(found).map(Some)
+    })
 }
 
 fn org(row: row::Model) -> Result<Org, StoreError> {
