@@ -4,17 +4,21 @@ TypeScript and Rust tell the same one (`clients/typescript/story.ts`,
 `crates/client/tests/it/story.rs`).
 """
 
+import base64
+import hashlib
 import os
 import time
 from typing import TypeVar
 
+import httpx
 from kici_client import AuthenticatedClient
 from kici_client.api.api_keys import api_keys_create, api_keys_rotate
 from kici_client.api.audit import audit_list
-from kici_client.api.invites import invites_create
+from kici_client.api.invites import invites_accept, invites_create, invites_pending
 from kici_client.api.orgs import orgs_get
 from kici_client.api.permissions import permissions_explain, permissions_get
 from kici_client.api.roles import roles_create, roles_list, roles_simulate
+from kici_client.api.sign_in import sign_in_exchange
 from kici_client.api.teams import teams_create
 from kici_client.models import (
     ApiKeyCreate,
@@ -34,6 +38,7 @@ from kici_client.models import (
     RoleSimulateChange,
     Rotation,
     TeamCreate,
+    TokenExchange,
 )
 from kici_client.types import UNSET, Response, Unset
 
@@ -91,6 +96,47 @@ def invite(owner: AuthenticatedClient, email: str, role: Role) -> None:
     assert (sent.invite.email, sent.invite.role_ids) == (email, [role.id])
 
 
+def sign_in(who: str) -> str:
+    """An access token of the issuer, by the device flow, as the command line asks for one."""
+    issuer = os.environ["KICI_URL"] + "/dev/oidc"
+    verifier = "v" * 43
+    digest = hashlib.sha256(verifier.encode()).digest()
+
+    def post(at: str, fields: dict[str, str]) -> httpx.Response:
+        return httpx.post(f"{issuer}/{at}", data=fields).raise_for_status()
+
+    begun = post(
+        "device_authorization",
+        {
+            "client_id": "kici-cli",
+            "scope": "openid profile email offline_access",
+            "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+            "code_challenge_method": "S256",
+        },
+    ).json()
+    post("device", {"user_code": begun["user_code"], "person": who})
+    given = post(
+        "token",
+        {
+            "client_id": "kici-cli",
+            "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+            "device_code": begun["device_code"],
+            "code_verifier": verifier,
+        },
+    ).json()
+    return str(given["access_token"])
+
+
+def accept(person: AuthenticatedClient, role: Role) -> None:
+    """As somebody who has just signed in, with the provider's own token."""
+    pending = done(invites_pending.sync_detailed(client=person))
+    [invite] = [invite for invite in pending.invites if invite.org_id == ORG]
+    accepted = done(invites_accept.sync_detailed(invite.id, client=person))
+    assert accepted.org_id == ORG
+    own = done(permissions_get.sync_detailed(ORG, client=person))
+    assert [held.id for held in own.roles] == [role.id]
+
+
 def create_key(owner: AuthenticatedClient) -> ApiKeyCreated:
     body = ApiKeyCreate(name="Python", permissions=Permissions(members=PermissionsMembers.READ))
     made = done(api_keys_create.sync_detailed(ORG, client=owner, body=body))
@@ -129,8 +175,8 @@ def simulate(owner: AuthenticatedClient, role: Role) -> None:
     change = RoleSimulateChange(permissions=Permissions(secrets=PermissionsSecrets.ADMIN))
     body = RoleSimulate(role=role.id, change=change)
     answer = done(roles_simulate.sync_detailed(ORG, client=owner, body=body))
-    # Nobody has the role, so the change would reach nobody.
-    assert (answer.people, answer.keys_narrowed, answer.refused) == ([], 0, None)
+    # Whoever has accepted has the role.
+    assert (len(answer.people), answer.keys_narrowed, answer.refused) == (1, 0, None)
 
 
 def audit_log(owner: AuthenticatedClient) -> list[AuditItem]:
@@ -163,12 +209,16 @@ def is_in_audit_log(owner: AuthenticatedClient, role: Role, made: ApiKeyCreated)
 
 def main() -> None:
     owner = as_(os.environ["KICI_TOKEN"])
-    person = as_(os.environ["KICI_PERSON_TOKEN"])
+    person = as_(sign_in(os.environ["KICI_PERSON"]))
+    machine = TokenExchange(machine_name="python")
+    exchanged = done(sign_in_exchange.sync_detailed(client=person, body=machine))
+    assert exchanged.token.startswith("kici_pat_")
 
     role = create_role(owner)
     is_no_member(person)
     invite(owner, os.environ["KICI_PERSON_EMAIL"], role)
     is_no_member(person)  # as long as they have not accepted
+    accept(person, role)
     made = create_key(owner)
     is_denied(as_(made.token))
     learns_why(as_(made.token))

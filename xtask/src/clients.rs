@@ -31,7 +31,7 @@ fn tell(
     binary: &Path,
     story: impl FnOnce(&Server) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let server = Server::start(workspace, binary)?;
+    let server = Server::start_dev(workspace, binary)?;
     let told = story(&server);
     if told.is_err() {
         eprintln!("the server's log:\n{}", server.log()?);

@@ -21,8 +21,8 @@ use crate::workspace::Workspace;
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Somebody who belongs to no organization.
-const PERSON: &str = "grace@example.org";
+/// Whom `dev` lets in who has never been there.
+const PERSON: &str = "grace";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Choice {
@@ -38,8 +38,6 @@ pub(crate) struct Server {
     pub(crate) org: String,
     /// A personal access token of the organization's owner.
     pub(crate) owner_token: String,
-    /// The same of [`PERSON`].
-    pub(crate) person_token: String,
     process: Process,
 }
 
@@ -54,6 +52,7 @@ struct Process {
 struct Folder(PathBuf);
 
 impl Server {
+    /// `serve`, with one organization that nobody else is in.
     pub(crate) fn start(workspace: &Workspace, binary: &Path) -> anyhow::Result<Self> {
         let folder = Folder::create(workspace)?;
         let address = free_address()?;
@@ -72,18 +71,26 @@ impl Server {
             "--owner",
             "ada@example.org",
         ]))?;
-        let person = run::output(command(&["user", "token", "--email", PERSON]))?;
-        let child = spawn(command(&["serve"]), &folder.0.join("server.log"))?;
-        let mut server = Self {
-            url: format!("http://{address}"),
-            org: word(&made, "organization")?,
-            owner_token: word(&made, "token")?,
-            person_token: word(&person, "token")?,
-            process: Process { child, folder },
-        };
-        server.process.wait_until_ready(address)?;
-        eprintln!("the server is {}", server.url);
-        Ok(server)
+        let child = spawn(command(&["serve"]), &folder)?;
+        let mut process = Process { child, folder };
+        process.wait_until_ready(address)?;
+        let (org, owner_token) = (word(&made, "organization")?, word(&made, "token")?);
+        Ok(Self { url: format!("http://{address}"), org, owner_token, process })
+    }
+
+    /// `dev`, where anybody can sign in.
+    pub(crate) fn start_dev(workspace: &Workspace, binary: &Path) -> anyhow::Result<Self> {
+        let folder = Folder::create(workspace)?;
+        let address = free_address()?;
+        let mut command = run::program(binary);
+        command.args(["dev", "--ephemeral", "--listen"]).arg(address.to_string());
+        let child = spawn(command, &folder)?;
+        let mut process = Process { child, folder };
+        process.wait_until_ready(address)?;
+        let printed = process.printed()?;
+        let (org, owner_token) =
+            (word(&printed, "  organization")?, word(&printed, "  personal token")?);
+        Ok(Self { url: format!("http://{address}"), org, owner_token, process })
     }
 
     /// A program that is told where the server is and who asks.
@@ -93,8 +100,8 @@ impl Server {
             .env("KICI_URL", &self.url)
             .env("KICI_ORG", &self.org)
             .env("KICI_TOKEN", &self.owner_token)
-            .env("KICI_PERSON_EMAIL", PERSON)
-            .env("KICI_PERSON_TOKEN", &self.person_token);
+            .env("KICI_PERSON", PERSON)
+            .env("KICI_PERSON_EMAIL", format!("{PERSON}@demo.localhost"));
         command
     }
 
@@ -119,7 +126,19 @@ impl Process {
     }
 
     fn log(&self) -> anyhow::Result<String> {
-        Ok(std::fs::read_to_string(self.folder.0.join("server.log"))?)
+        Ok(std::fs::read_to_string(self.folder.0.join(LOG))?)
+    }
+
+    /// What it has printed, once it says how it ends.
+    fn printed(&self) -> anyhow::Result<String> {
+        for _ in 0..ATTEMPTS {
+            let printed = std::fs::read_to_string(self.folder.0.join(PRINTED))?;
+            if printed.contains("Ctrl-C") {
+                return Ok(printed);
+            }
+            sleep(PAUSE);
+        }
+        bail!("the server did not say who its owner is:\n{}", self.log()?)
     }
 }
 
@@ -178,9 +197,12 @@ level = \"warn\"
     )
 }
 
-fn spawn(mut command: Command, log: &Path) -> anyhow::Result<Child> {
-    let log = File::create(log)?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+const LOG: &str = "server.log";
+const PRINTED: &str = "server.out";
+
+fn spawn(mut command: Command, folder: &Folder) -> anyhow::Result<Child> {
+    let (log, printed) = (File::create(folder.0.join(LOG))?, File::create(folder.0.join(PRINTED))?);
+    command.stdin(Stdio::null()).stdout(printed).stderr(log);
     command.spawn().context("cannot start the server")
 }
 

@@ -7,6 +7,7 @@ mod org;
 mod platform;
 pub mod postgres;
 pub mod shared;
+mod sign_in;
 
 pub use clock::TestClock;
 pub use database::Database;

@@ -13,8 +13,6 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::support::json as body;
-
 /// The machine's clock, put forward.
 #[derive(Debug, Default)]
 pub(crate) struct TestClock(AtomicU64);
@@ -66,32 +64,9 @@ pub(crate) fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestB
     request.header("content-type", "application/x-www-form-urlencoded").body(text)
 }
 
-/// An access token, by the device flow, just as the command line asks for it.
+/// An access token of the issuer's.
 pub(crate) async fn access_token(platform: &TestPlatform, who: &str) -> String {
-    let (verifier, challenge) = pkce();
-    let begun = post(
-        platform,
-        "/dev/oidc/device_authorization",
-        &[
-            ("client_id", "kici-cli"),
-            ("scope", "openid profile email offline_access"),
-            ("code_challenge", &challenge),
-            ("code_challenge_method", "S256"),
-        ],
-    )
-    .await;
-    let begun = body(begun).await;
-    let user_code = begun["user_code"].as_str().unwrap();
-    let picked = [("user_code", user_code), ("person", who)];
-    assert_eq!(post(platform, "/dev/oidc/device", &picked).await.status(), 200);
-    let asked = [
-        ("client_id", "kici-cli"),
-        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
-        ("device_code", begun["device_code"].as_str().unwrap()),
-        ("code_verifier", &verifier),
-    ];
-    let given = body(post(platform, "/dev/oidc/token", &asked).await).await;
-    given["access_token"].as_str().unwrap().to_owned()
+    platform.sign_in(who).await.unwrap()
 }
 
 /// `POST /cli/exchange-token`

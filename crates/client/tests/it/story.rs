@@ -4,9 +4,10 @@
 use kici_client::types::{
     ApiKeyCreate, ApiKeyCreated, AuditItem, ExplainQuestion, InviteCreate, Permissions,
     PermissionsAudit, PermissionsMembers, PermissionsSecrets, Role, RoleCreate, RoleSimulate,
-    RoleSimulateChange, Rotation, TeamCreate,
+    RoleSimulateChange, Rotation, TeamCreate, TokenExchange,
 };
 use kici_client::{Client, ErrorExt};
+use kici_platform::Person;
 use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
 
 use crate::{check, client, with_token};
@@ -41,6 +42,16 @@ async fn invite(owner: &Client, org: &str, email: &str, role: &Role) {
     let sent = owner.invites_create().org(org).body(body).send().await.unwrap();
     assert_eq!(sent.invite.email, email);
     assert_eq!(sent.invite.role_ids, [role.id.as_str()]);
+}
+
+/// As somebody who has just signed in, with the provider's own token.
+async fn accept(person: &Client, org: &str, role: &Role) {
+    let pending = person.invites_pending().send().await.unwrap();
+    let invite = pending.invites.iter().find(|invite| invite.org_id == org).unwrap();
+    let accepted = person.invites_accept().invite(&invite.id).send().await.unwrap();
+    assert_eq!(accepted.org_id, org);
+    let own = person.permissions_get().org(org).send().await.unwrap();
+    assert_eq!(own.roles.iter().map(|role| &role.id).collect::<Vec<_>>(), [&role.id]);
 }
 
 async fn create_key(owner: &Client, org: &str) -> ApiKeyCreated {
@@ -102,8 +113,8 @@ async fn simulate(owner: &Client, org: &str, role: &Role) {
     };
     let body = RoleSimulate { role: role.id.clone(), change };
     let answer = owner.roles_simulate().org(org).body(body).send().await.unwrap();
-    // Nobody has the role, so the change would reach nobody.
-    assert!(answer.people.is_empty() && answer.keys_narrowed == 0 && answer.refused.is_none());
+    // Whoever has accepted has the role.
+    assert!(answer.people.len() == 1 && answer.keys_narrowed == 0 && answer.refused.is_none());
 }
 
 /// The whole log, by pages, newest first.
@@ -126,17 +137,21 @@ async fn audit_log(owner: &Client, org: &str) -> Vec<AuditItem> {
 
 on_both_databases! {
     async fn the_story_that_every_client_tells(database: Database) {
-        let platform = TestPlatform::start(&database).await.unwrap();
+        let grace = Person::new("grace", "grace@demo.localhost", "Grace Hopper");
+        let options = TestPlatform::options(&database);
+        let platform = TestPlatform::start_with_issuer(options, vec![grace]).await.unwrap();
         let acme = TestOrg::create(&platform, "Acme").await.unwrap();
-        let stranger = TestOrg::create(&platform, "Umbrella").await.unwrap();
         let (owner, org) = (client(&platform, &acme), acme.id.as_str());
-        let person = client(&platform, &stranger);
+        let person = with_token(&platform, &platform.sign_in("grace").await.unwrap());
+        let machine = TokenExchange { machine_name: "Rust".to_owned() };
+        let exchanged = person.sign_in_exchange().body(machine).send().await.unwrap();
+        assert!(exchanged.token.starts_with("kici_pat_"));
 
         let role = create_role(&owner, org).await;
         is_no_member(&person, org).await;
-        // `TestOrg` calls its owner so.
-        invite(&owner, org, "owner@umbrella.example", &role).await;
+        invite(&owner, org, "grace@demo.localhost", &role).await;
         is_no_member(&person, org).await; // as long as they have not accepted
+        accept(&person, org, &role).await;
         let made = create_key(&owner, org).await;
         let program = with_token(&platform, &made.token);
         is_denied(&program, org).await;
