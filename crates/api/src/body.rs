@@ -34,6 +34,9 @@ pub(crate) trait Form: Type {
     /// Whether no body at all is none of these; the document says it.
     const IS_NEEDED: bool = true;
 
+    /// Whether fields that nobody knows are passed over: existing clients may send more than we read.
+    const IS_LENIENT: bool = false;
+
     /// Reads every field. `None` when one of them was refused; `fields` then knows why.
     fn read(fields: &mut Fields) -> Option<Self::Command>;
 }
@@ -57,7 +60,7 @@ fn read<F: Form>(bytes: &[u8]) -> Result<F::Command, ApiError> {
     };
     let mut fields = Fields::new(object);
     let command = F::read(&mut fields);
-    let errors = fields.finish();
+    let errors = if F::IS_LENIENT { fields.finish_leniently() } else { fields.finish() };
     match command {
         Some(command) if errors.is_empty() => Ok(command),
         _ => Err(ApiError::fields(errors)),

@@ -5,6 +5,11 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("already", 409, "That is so already."),
     ("already_invited", 409, "An invitation for this address is open."),
     ("already_rotated", 409, "The key has a successor already."),
+    (
+        "ambiguous_org",
+        409,
+        "The token opens several organizations, and the address names none of them.",
+    ),
     ("bad_request", 400, "A parameter could not be read."),
     ("built_in_role", 409, "The built-in role Owner can't be changed or deleted."),
     (
@@ -112,6 +117,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("timeout", 408, "The body did not arrive in time."),
     ("too_large", 413, "The body is larger than it may be."),
     ("too_many_invites", 409, "As many invitations are open as can be."),
+    ("too_many_patterns", 409, "An orchestrator key has as many patterns as it can have."),
     ("unauthenticated", 401, "No token was sent."),
     (
         "unavailable",

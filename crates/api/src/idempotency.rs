@@ -106,7 +106,9 @@ async fn split(mut response: Response) -> Result<(Response, KeptAnswer)> {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let json: Value = serde_json::from_str(&text).unwrap_or_default();
     let id = json.pointer("/key/id").or_else(|| json.get("id")).and_then(Value::as_str);
-    let secret_of = json.get("token").map(|_| id.unwrap_or_default().to_owned());
+    // `kici-admin` knows the token of a key by another name.
+    let secret = json.get("token").or_else(|| json.get("key").filter(|key| key.is_string()));
+    let secret_of = secret.map(|_| id.unwrap_or_default().to_owned());
     let etag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
     let kept = KeptAnswer {
         status: response.status().as_u16(),

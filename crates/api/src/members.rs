@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kici_domain::App;
+use kici_domain::founding::real;
 use kici_domain::members::{self, Listed};
 use kici_model::identity_links::Account;
 use kici_model::{RoleId, UserId};
@@ -233,7 +234,7 @@ impl From<Listed> for Member {
         let Listed { member, roles, ci_trust, accounts } = listed;
         Self {
             user_id: member.user.id.to_string(),
-            email: Some(member.user.email.to_string()),
+            email: real(&member.user.email).map(ToString::to_string),
             display_name: Some(member.user.name.to_string()),
             roles: roles.iter().map(|role| role.name.clone()).collect(),
             role_assignments: roles

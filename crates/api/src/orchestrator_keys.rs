@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kici_domain::App;
 use kici_domain::orchestrator_keys::{self, NewOrchestratorKey};
-use kici_model::{CredentialId, orchestrator_keys as model};
+use kici_model::{CredentialId, RoutingPattern, orchestrator_keys as model};
 use kici_rbac::perm;
 use poem::web::Data;
 use poem_openapi::param::Path;
@@ -13,7 +13,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
-use crate::org::Org;
+use crate::org::{Org, OwnOrg};
 use crate::problem::ApiError;
 use crate::rotation::Rotation;
 use crate::routes::{Platform, Tag};
@@ -177,6 +177,118 @@ impl OrchestratorKeys {
         let revoked = platform.tasks.spawn(revoke).await;
         revoked.map_err(|error| ApiError::bug(&error.to_string()))??;
         Ok(Revoked::Revoked)
+    }
+}
+
+/// What to make, in the words of `kici-admin`.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct OwnKeyCreate {
+    /// What it is called: 1 to 100 characters.
+    label: String,
+    /// Which sources it may register, such as `github:*`: up to 50 patterns; all sources, if left out
+    /// or empty.
+    routing_keys: Option<Vec<String>>,
+}
+
+/// A key that was just made, in the words of `kici-admin`.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct OwnKeyCreated {
+    /// Its id.
+    id: String,
+    /// The token: shown now and never again.
+    key: String,
+    /// Which sources it may register; none stands for all.
+    routing_keys: Vec<String>,
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum OwnCreated {
+    /// The key was made.
+    #[oai(status = 201)]
+    Created(Json<OwnKeyCreated>),
+}
+
+impl Form for OwnKeyCreate {
+    type Command = NewOrchestratorKey;
+    const IS_LENIENT: bool = true;
+
+    fn read(fields: &mut Fields) -> Option<NewOrchestratorKey> {
+        let name = fields.required("label");
+        let patterns = match fields.is_given("routingKeys") {
+            false => Some(BTreeSet::new()),
+            true => fields.set("routingKeys", orchestrator_keys::MOST_PATTERNS),
+        };
+        let patterns = Some(patterns?).filter(|patterns| !patterns.is_empty());
+        let patterns = patterns.map(|set| set.into_iter().collect());
+        Some(NewOrchestratorKey { name: name?, description: None, patterns })
+    }
+}
+
+/// One more pattern for a key.
+#[derive(Debug, Object)]
+pub(crate) struct RoutingPermission {
+    /// Such as `github:*`.
+    pattern: String,
+}
+
+impl Form for RoutingPermission {
+    type Command = RoutingPattern;
+    const IS_LENIENT: bool = true;
+
+    fn read(fields: &mut Fields) -> Option<RoutingPattern> {
+        fields.required("pattern")
+    }
+}
+
+/// A pattern that a key has now.
+#[derive(Object)]
+pub(crate) struct RoutingPermitted {
+    /// The key.
+    id: String,
+    /// The pattern.
+    pattern: String,
+}
+
+/// As `kici-admin` asks for them, which names no organization.
+pub(crate) struct OwnOrchestratorKeys;
+
+#[OpenApi(tag = "Tag::OrchestratorKeys")]
+impl OwnOrchestratorKeys {
+    /// Make an orchestrator key of your credential's organization, as `kici-admin` asks for it.
+    #[oai(path = "/api-keys", method = "post", operation_id = "orchestrator_keys_create_own")]
+    async fn create(
+        &self,
+        org: OwnOrg<perm::ApiKeysAdmin>,
+        app: Data<&Arc<App>>,
+        body: Body<OwnKeyCreate>,
+    ) -> Result<OwnCreated, ApiError> {
+        let (made, key) = orchestrator_keys::create(&app, &org, &body.0).await?;
+        let patterns = key.patterns.unwrap_or_default();
+        Ok(OwnCreated::Created(Json(OwnKeyCreated {
+            id: key.id.to_string(),
+            key: made.token.reveal().to_owned(),
+            routing_keys: patterns.iter().map(ToString::to_string).collect(),
+        })))
+    }
+
+    /// Let an orchestrator key of your credential's organization register the sources of one more
+    /// pattern, from its next connection on.
+    #[oai(
+        path = "/api-keys/:key/routing-permissions",
+        method = "post",
+        operation_id = "orchestrator_keys_add_pattern"
+    )]
+    async fn add_pattern(
+        &self,
+        org: OwnOrg<perm::ApiKeysAdmin>,
+        key: Path<Txt<CredentialId>>,
+        app: Data<&Arc<App>>,
+        body: Body<RoutingPermission>,
+    ) -> Result<Json<RoutingPermitted>, ApiError> {
+        orchestrator_keys::add_pattern(&app, &org, &key.0.0, &body.0).await?;
+        Ok(Json(RoutingPermitted { id: key.0.0.to_string(), pattern: body.0.to_string() }))
     }
 }
 

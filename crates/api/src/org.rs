@@ -71,3 +71,39 @@ impl<'a, P: Permission> ApiExtractor<'a> for Org<P> {
         Ok(Self(org))
     }
 }
+
+/// Somebody who holds `P` in the organization of their credential, where the path names none.
+pub(crate) struct OwnOrg<P: Permission>(kici_domain::Org<P>);
+
+impl<P: Permission> Deref for OwnOrg<P> {
+    type Target = kici_domain::Org<P>;
+    fn deref(&self) -> &kici_domain::Org<P> {
+        &self.0
+    }
+}
+
+impl<'a, P: Permission> ApiExtractor<'a> for OwnOrg<P> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        credentials::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        credentials::schemes(&P::NEED)
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let knock = credentials::Knock::of(request)?;
+        let entered = access::enter_own::<P>(knock.app, knock.caller()).await;
+        let org = entered.map_err(ApiError::from)?;
+        idempotency::claim(request, org.actor()).await?;
+        Ok(Self(org))
+    }
+}

@@ -22,7 +22,7 @@ use crate::health::Health;
 use crate::identity_links::IdentityLinks;
 use crate::invites::{Invites, PendingInvites};
 use crate::members::Members;
-use crate::orchestrator_keys::OrchestratorKeys;
+use crate::orchestrator_keys::{OrchestratorKeys, OwnOrchestratorKeys};
 use crate::orchestrators::Orchestrators;
 use crate::orgs::{NewOrgs, Orgs};
 use crate::permissions::Permissions;
@@ -166,7 +166,8 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The operations under `/api/v1`.
 pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
     // In two halves: poem-openapi takes sixteen at once.
-    let people = (Users, IdentityLinks, PendingInvites, Cli, Sessions, PersonalTokens);
+    let people =
+        (Users, IdentityLinks, PendingInvites, Cli, Sessions, PersonalTokens, OwnOrchestratorKeys);
     let organizations = (
         NewOrgs,
         Orgs,

@@ -36,6 +36,7 @@ pub(crate) struct TokenExchange {
 
 impl Form for TokenExchange {
     type Command = MachineName;
+    const IS_LENIENT: bool = true;
 
     fn read(fields: &mut Fields) -> Option<MachineName> {
         fields.required("machineName")

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kici_domain::founding::real;
 use kici_domain::{App, users};
 use poem::web::Data;
 use poem_openapi::payload::Json;
@@ -17,8 +18,8 @@ use crate::routes::Tag;
 pub(crate) struct User {
     /// Their id.
     id: String,
-    /// Their e-mail address.
-    email: String,
+    /// Their e-mail address; `null` while the identity provider has verified none.
+    email: Option<String>,
     /// What they want to be called.
     display_name: String,
     /// When they were first seen.
@@ -56,7 +57,7 @@ impl Users {
         let user = users::get(&app, &me).await?;
         Ok(Json(User {
             id: user.id.to_string(),
-            email: user.email.to_string(),
+            email: real(&user.email).map(ToString::to_string),
             display_name: user.name.to_string(),
             created_at: user.created_at.to_string(),
         }))

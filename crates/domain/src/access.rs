@@ -214,6 +214,30 @@ pub async fn enter<P: Permission>(
     Org::of(app, known, presented, caller)
 }
 
+/// Lets `caller` into the organisation that their credential is of: a key's own, or a person's only
+/// one. For clients that name none.
+///
+/// # Errors
+/// A person belongs to none or to several, or the first check that they fail.
+pub async fn enter_own<P: Permission>(app: &App, caller: Caller<'_>) -> Result<Org<P>, EnterError> {
+    let Authenticated { known, .. } = authenticate(app, caller, None).await?;
+    let org = match known.credential.bearer {
+        Bearer::ApiKey { org, .. }
+        | Bearer::ServiceAccount { org, .. }
+        | Bearer::Orchestrator { org, .. } => org,
+        Bearer::Person { .. } => {
+            let me = enter_person(app, caller).await?;
+            let orgs = app.store.orgs_of(me.grant()).await?;
+            match orgs.as_slice() {
+                [] => return Err(EnterError::Hidden),
+                [one] => one.id.clone(),
+                several => return Err(EnterError::Ambiguous(several.len())),
+            }
+        }
+    };
+    enter::<P>(app, caller, org.as_str()).await
+}
+
 /// Whether an operation that needs this is a change, and trying it in vain worth a row in the log.
 fn changes_something(need: &Need) -> bool {
     match need {

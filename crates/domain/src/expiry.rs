@@ -8,6 +8,7 @@ use kici_model::credentials::Expiring;
 use kici_model::{AuditId, TokenKind};
 use serde_json::json;
 
+use crate::founding::real;
 use crate::ports::Mail;
 use crate::{App, Trouble};
 
@@ -81,7 +82,7 @@ impl App {
     }
 
     async fn tell(&self, key: &Expiring) {
-        let Some(to) = key.maker.clone() else { return };
+        let Some(to) = key.maker.as_ref().and_then(real).cloned() else { return };
         let (what, how) = match key.kind {
             TokenKind::Personal => ("personal access token", "Make a new one in time"),
             TokenKind::ApiKey => ("API key", "Rotate it in time"),

@@ -123,6 +123,12 @@ pub(crate) fn is_made_up(email: &Email) -> bool {
     email.to_string().ends_with(&format!("@{NOWHERE}"))
 }
 
+/// An address that is somebody's, and not made up here.
+#[must_use]
+pub fn real(email: &Email) -> Option<&Email> {
+    Some(email).filter(|email| !is_made_up(email))
+}
+
 /// What somebody is called of whom there is only an address.
 fn name_of(email: &Email) -> Result<PersonName, TextError> {
     let text = email.to_string();

@@ -13,12 +13,24 @@ use serde_json::json;
 use crate::credentials::{Made, days};
 use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
+/// The most patterns of one key.
+pub const MOST_PATTERNS: usize = 50;
+
 /// Why something could not be done with an orchestrator key.
 #[derive(Debug, thiserror::Error)]
 pub enum OrchestratorKeysError {
     /// The organisation has no such key in use.
     #[error("This organization has no orchestrator key with this id, or it is revoked already")]
     Missing,
+    /// The key has no limits that could be widened.
+    #[error("This key may register every source already")]
+    Unlimited,
+    /// It has the pattern.
+    #[error("This key has the pattern `{0}` already")]
+    Known(RoutingPattern),
+    /// It has as many as it can have.
+    #[error("A key has {MOST_PATTERNS} patterns at most")]
+    TooMany,
     /// The key has a successor.
     #[error("This key was rotated already; rotate the one that follows it, or make a new one")]
     Rotated,
@@ -43,7 +55,7 @@ impl Fault for OrchestratorKeysError {
     fn kind(&self) -> Kind {
         match self {
             Self::Missing => Kind::Missing,
-            Self::Rotated => Kind::Conflict,
+            Self::Rotated | Self::Unlimited | Self::Known(_) | Self::TooMany => Kind::Conflict,
             Self::NoPerson => Kind::Denied,
             Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
@@ -54,6 +66,8 @@ impl Fault for OrchestratorKeysError {
         match self {
             Self::Missing => "not_found",
             Self::Rotated => "already_rotated",
+            Self::Unlimited | Self::Known(_) => "already",
+            Self::TooMany => "too_many_patterns",
             Self::NoPerson => "person_required",
             Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
@@ -159,6 +173,32 @@ async fn add(
         last_used_at: None,
     };
     Ok((made, key))
+}
+
+/// Lets a key register the sources of one more pattern, from its next connection on.
+///
+/// # Errors
+/// There is no such key in use, it may register every source or these already, it has too many
+/// patterns, or the server did not do its part.
+pub async fn add_pattern(
+    app: &App,
+    org: &Org<perm::ApiKeysAdmin>,
+    id: &CredentialId,
+    pattern: &RoutingPattern,
+) -> Result<(), OrchestratorKeysError> {
+    let entry = org.audit(app, Action::OrchestratorKeyWidened, id)?;
+    let (mut tx, org) = org.begin(app).await?;
+    let key = tx.orchestrator_key(org.grant(), id).await?.ok_or(OrchestratorKeysError::Missing)?;
+    let mut patterns = key.patterns.ok_or(OrchestratorKeysError::Unlimited)?;
+    if patterns.contains(pattern) {
+        return Err(OrchestratorKeysError::Known(pattern.clone()));
+    }
+    if patterns.len() >= MOST_PATTERNS {
+        return Err(OrchestratorKeysError::TooMany);
+    }
+    patterns.push(pattern.clone());
+    tx.set_routing_patterns(org.grant(), id, &patterns).await?;
+    Ok(tx.commit(entry.with(json!({"pattern": pattern.to_string()}))).await?)
 }
 
 /// Revokes a key and closes every connection that was opened with it.

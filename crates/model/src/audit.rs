@@ -232,6 +232,8 @@ words! {
         ApiKeyRotated = "api_key.rotated",
         /// An orchestrator key got a new token.
         OrchestratorKeyRotated = "orchestrator_key.rotated",
+        /// An orchestrator key may register more.
+        OrchestratorKeyWidened = "orchestrator_key.pattern_added",
         /// A service account was made.
         ServiceAccountCreated = "service_account.created",
         /// A service account was changed.

@@ -48,8 +48,7 @@ pub(crate) async fn insert(
     extra: Extra<'_>,
 ) -> Result<(), StoreError> {
     let permissions = extra.permissions.map(|matrix| serde_json::to_string(&matrix)).transpose();
-    let texts = |patterns: &[_]| patterns.iter().map(RoutingPattern::to_string).collect::<Vec<_>>();
-    let patterns = extra.patterns.map(|list| serde_json::to_string(&texts(list))).transpose();
+    let patterns = extra.patterns.map(written).transpose();
     let row = row::ActiveModel {
         id: Set(new.id.to_string()),
         kind: Set(kind.to_string()),
@@ -70,6 +69,29 @@ pub(crate) async fn insert(
         created_at: Set(new.created_at.to_utc()),
     };
     row.insert(&tx.tx).await?;
+    Ok(())
+}
+
+fn written(patterns: &[RoutingPattern]) -> serde_json::Result<String> {
+    let texts: Vec<_> = patterns.iter().map(RoutingPattern::to_string).collect();
+    serde_json::to_string(&texts)
+}
+
+/// Says which sources the orchestrator key that `whose` describes may register.
+pub(crate) async fn set_routing_patterns(
+    tx: &WriteTx,
+    id: &CredentialId,
+    whose: Condition,
+    patterns: &[RoutingPattern],
+) -> Result<(), StoreError> {
+    let patterns = written(patterns).or_corrupt(TABLE, id.as_str())?;
+    row::Entity::update_many()
+        .set(row::ActiveModel { routing_patterns: Set(Some(patterns)), ..Default::default() })
+        .filter(row::Column::Id.eq(id.as_str()))
+        .filter(row::Column::Kind.eq(TokenKind::Orchestrator.as_str()))
+        .filter(whose)
+        .exec(&tx.tx)
+        .await?;
     Ok(())
 }
 

@@ -69,6 +69,20 @@ impl WriteTx {
         credentials::retire(self, TokenKind::Orchestrator, id, whose, successor, when).await
     }
 
+    /// Says which sources a key may register.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn set_routing_patterns(
+        &mut self,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
+        id: &CredentialId,
+        patterns: &[RoutingPattern],
+    ) -> Result<(), StoreError> {
+        let whose = credentials::of_org(grant.tenant());
+        credentials::set_routing_patterns(self, id, whose, patterns).await
+    }
+
     /// Revokes a key for good; `false` when the organisation has no such key in use.
     ///
     /// # Errors

@@ -170,7 +170,10 @@ on_both_databases! {
                 stage.is_refused(&operation, &key, "person_required").await;
                 continue;
             }
-            stage.is_hidden(&operation).await;
+            // Where the path names no organization, there is none to hide.
+            if operation.path.contains("{org}") {
+                stage.is_hidden(&operation).await;
+            }
             stage.is_refused(&operation, &stage.suspended.token, "member_suspended").await;
             match needs.split_once(':') {
                 None if needs == "member" => {

@@ -1,5 +1,7 @@
 //! Orchestrator keys: shown once, listed without their token, gone at once.
 
+use kici_domain::members;
+use kici_rbac::{Level, Matrix, Resource};
 use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform, on_both_databases};
 use reqwest::Method;
 use serde_json::json as value;
@@ -87,5 +89,40 @@ on_both_databases! {
         let tried = other.request(&scene.platform, Method::DELETE, &format!("/orchestrator-keys/{key}"));
         problem(tried.send().await.unwrap(), 404, "not_found").await;
         json(Post::new("{}").to(&scene.platform, &scene.org).await).await;
+    }
+
+    async fn a_key_is_made_as_kici_admin_asks_for_it(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let other = TestOrg::create(&platform, "Umbrella").await.unwrap();
+        let post = async |token: &str, path: &str, sent: serde_json::Value| {
+            let request = platform.http().post(platform.url(path)).bearer_auth(token).header("idempotency-key", format!("{}{sent}", &path[path.len().saturating_sub(40)..]));
+            request.json(&sent).send().await.unwrap()
+        };
+        let sent = value!({"label": "prod", "routingKeys": ["github:1"], "newer": true});
+        let made = json(post(&org.token, "//api/v1/api-keys", sent.clone()).await).await;
+        assert!(made["key"].as_str().unwrap().starts_with("kici_ok_"));
+        assert_eq!(made["routingKeys"], value!(["github:1"]));
+        // The token is not kept for whoever repeats the request.
+        problem(post(&org.token, "//api/v1/api-keys", sent).await, 409, "secret_shown_once").await;
+        let path = format!("/api/v1/api-keys/{}/routing-permissions", made["id"].as_str().unwrap());
+        let pattern = value!({"pattern": "github:*"});
+        problem(post(&other.token, &path, pattern.clone()).await, 404, "not_found").await;
+        let added = json(post(&org.token, &path, pattern.clone()).await).await;
+        assert_eq!(added, value!({"id": made["id"], "pattern": "github:*"}));
+        let listed = org.request(&platform, Method::GET, "/orchestrator-keys").send().await.unwrap();
+        assert_eq!(json(listed).await["orchestratorKeys"][0]["routingPatterns"], value!(["github:1", "github:*"]));
+        problem(post(&org.token, &path, value!({"pattern": "github:1"})).await, 409, "already").await;
+        problem(post(&org.token, &path, value!({"pattern": "git hub"})).await, 422, "invalid_fields").await;
+        let free = json(post(&org.token, "/api/v1/api-keys", value!({"label": "free"})).await).await;
+        let path = format!("/api/v1/api-keys/{}/routing-permissions", free["id"].as_str().unwrap());
+        problem(post(&org.token, &path, pattern).await, 409, "already").await;
+        // Whoever belongs to several has to say which, by a key of it.
+        let both = org.member(&platform, Matrix::OWNER).await.unwrap();
+        let as_owner = other.enter(&platform).await.unwrap();
+        members::add(platform.app(), &as_owner, &both.id).await.unwrap();
+        problem(post(&both.token, "/api/v1/api-keys", value!({"label": "x"})).await, 409, "ambiguous_org").await;
+        let key = org.api_key(&platform, Matrix::only(Resource::ApiKeys, Level::Admin)).await.unwrap();
+        assert_eq!(post(&key, "/api/v1/api-keys", value!({"label": "y"})).await.status(), 201);
     }
 }

@@ -223,6 +223,12 @@ impl Sample {
                 let key = make.made("/orchestrator-keys", make.named(), "/key/id").await;
                 (vec![("key", key)], None)
             }
+            "orchestrator_keys_create_own" => (vec![], Some(json!({"label": make.name}))),
+            "orchestrator_keys_add_pattern" => {
+                let sent = json!({"name": make.name, "routingPatterns": ["github:1"]});
+                let key = make.made("/orchestrator-keys", sent, "/key/id").await;
+                (vec![("key", key)], Some(json!({"pattern": "github:*"})))
+            }
             "personal_tokens_revoke" => {
                 let own = make.own("/api/v1/pats", &make.named(), "/id").await;
                 (vec![("pat", own.unwrap_or("key_0nothere".to_owned()))], None)

@@ -12,10 +12,11 @@ use crate::everybody::{Stage, public};
 use crate::visitor::{Browser, access_token};
 
 /// The operations that issue one.
-const ISSUING: [&str; 8] = [
+const ISSUING: [&str; 9] = [
     "api_keys_create",
     "api_keys_rotate",
     "orchestrator_keys_create",
+    "orchestrator_keys_create_own",
     "orchestrator_keys_rotate",
     "personal_tokens_create",
     "service_accounts_create_key",

@@ -320,6 +320,11 @@ impl Fields {
         self.errors.push(FieldError { path: name.to_owned(), message, position: None });
     }
 
+    /// Every error about the fields that somebody asked for.
+    pub(super) fn finish_leniently(self) -> Vec<FieldError> {
+        self.errors
+    }
+
     /// Every error, those about fields that nobody asked for included.
     pub(super) fn finish(mut self) -> Vec<FieldError> {
         let known = self.read.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");

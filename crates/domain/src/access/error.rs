@@ -40,6 +40,12 @@ pub enum EnterError {
     /// There is no such organisation, or they are not in it: they can't tell which.
     #[error("Organization not found")]
     Hidden,
+    /// Their token opens several, and nothing says which is meant.
+    #[error(
+        "Your token opens {0} organizations, and nothing here says which is meant; use an API key \
+         (`kici_sk_`) of that one"
+    )]
+    Ambiguous(usize),
     /// Somebody whom the caller asks about is not in the organisation.
     #[error("This organization has no member `{0}`")]
     NoMember(UserId),
@@ -77,6 +83,7 @@ impl Fault for EnterError {
             | Self::WrongKind(_) => Kind::Unauthenticated,
             Self::Identity(error) => error.kind(),
             Self::Hidden | Self::NoMember(_) => Kind::Missing,
+            Self::Ambiguous(_) => Kind::Conflict,
             Self::PersonRequired
             | Self::InteractiveRequired
             | Self::Disabled { .. }
@@ -97,6 +104,7 @@ impl Fault for EnterError {
             Self::PersonRequired => "person_required",
             Self::InteractiveRequired => "interactive_required",
             Self::Hidden | Self::NoMember(_) => "not_found",
+            Self::Ambiguous(_) => "ambiguous_org",
             Self::Disabled { .. } => "org_disabled",
             Self::Suspended => "member_suspended",
             Self::Denied(_) => "insufficient_permission",
