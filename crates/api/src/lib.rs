@@ -8,6 +8,7 @@ mod client_ip;
 mod cookies;
 mod credentials;
 mod declared;
+mod denials;
 mod document;
 mod error_codes;
 mod event_log;

@@ -12,6 +12,7 @@ use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::credentials;
+use crate::denials;
 use crate::idempotency;
 use crate::problem::ApiError;
 use crate::text::Txt;
@@ -67,6 +68,7 @@ impl<'a, P: Permission> ApiExtractor<'a> for Org<P> {
         let org = request.raw_path_param(options.name).unwrap_or_default();
         let entered = access::enter::<P>(knock.app, knock.caller(), org).await;
         let org = entered.map_err(ApiError::from)?;
+        denials::entered(request, || org.entered(knock.caller()));
         idempotency::claim(request, org.actor()).await?;
         Ok(Self(org))
     }
@@ -103,6 +105,7 @@ impl<'a, P: Permission> ApiExtractor<'a> for OwnOrg<P> {
         let knock = credentials::Knock::of(request)?;
         let entered = access::enter_own::<P>(knock.app, knock.caller()).await;
         let org = entered.map_err(ApiError::from)?;
+        denials::entered(request, || org.entered(knock.caller()));
         idempotency::claim(request, org.actor()).await?;
         Ok(Self(org))
     }

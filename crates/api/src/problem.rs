@@ -35,6 +35,13 @@ pub(crate) struct Problem {
     disabled_at: Option<String>,
 }
 
+impl Problem {
+    /// What went wrong, for programs.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+}
+
 /// A level on a resource.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct Requirement {

@@ -37,7 +37,7 @@ use crate::sources::Sources;
 use crate::teams::Teams;
 use crate::users::Users;
 use crate::webhooks::Webhooks;
-use crate::{body, document, idempotency, link, problem, request_id, sign_in};
+use crate::{body, denials, document, idempotency, link, problem, request_id, sign_in};
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
@@ -246,10 +246,14 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Counter<E> {
     async fn call(&self, mut request: Request) -> Result<Response> {
         let limiter = &self.platform.limiter;
         let counted = limiter.count(&request, &self.platform)?;
+        let watch = denials::watch(&mut request);
         let answered = match self.arrived(&mut request).await {
             Ok(()) => self.answer(request).await,
             Err(refused) => Err(refused),
         };
+        if let Some(watch) = watch {
+            watch.answered(&self.platform.app, &answered);
+        }
         match answered {
             Ok(mut response) => {
                 limiter.answered(&counted, &mut response);

@@ -21,7 +21,7 @@ pub mod invites;
 mod mails;
 pub mod members;
 pub mod metrics;
-mod notes;
+pub mod notes;
 pub mod orchestrator_keys;
 pub mod orchestrators;
 pub mod orgs;

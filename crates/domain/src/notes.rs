@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use kici_model::audit::{Action, Actor, AuditEntry};
+use kici_model::text::RequestId;
 use kici_model::{AuditId, CredentialId, OrgId, Timestamp};
-use kici_rbac::Denied;
-use serde_json::json;
+use kici_rbac::{Denied, Permission};
+use serde_json::{Value, json};
 
 use crate::access::{Caller, Operation};
-use crate::{App, Trouble};
+use crate::{App, Org, Trouble};
 
 /// How exact a last use is.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -57,40 +58,86 @@ impl Notes {
         caller: Caller<'_>,
         denied: &Denied,
     ) {
-        let now = app.clock.now();
-        let Some(id) = id(org, &actor, caller.operation, now) else { return };
         let needed = denied.required().iter().map(|(what, level)| format!("{what}:{level}"));
+        let details = json!({
+            "code": "insufficient_permission",
+            "required": needed.collect::<Vec<_>>(),
+            "held": denied.held().map(|level| level.to_string()),
+        });
+        let by = By { org, actor: &actor, operation: caller.operation };
+        self.count(app, by, caller.request_id, "", details);
+    }
+
+    fn count(&self, app: &App, by: By<'_>, request_id: &RequestId, why: &str, details: Value) {
+        let now = app.clock.now();
+        let Some(id) = id(by, why, now) else { return };
         let mut waiting = self.waiting();
         if waiting.denied.len() >= MOST && !waiting.denied.contains_key(&id) {
             return;
         }
         let first = || AuditEntry {
             id: id.clone(),
-            org: Some(org.clone()),
-            actor,
+            org: Some(by.org.clone()),
+            actor: by.actor.clone(),
             action: Action::AccessDenied,
-            target: caller.operation.to_string(),
-            details: Some(json!({
-                "required": needed.collect::<Vec<_>>(),
-                "held": denied.held().map(|level| level.to_string()),
-            })),
-            request_id: caller.request_id.to_string(),
+            target: by.operation.to_string(),
+            details: Some(details),
+            request_id: request_id.to_string(),
             at: now,
         };
         waiting.denied.entry(id.clone()).or_insert_with(|| (first(), 0)).1 += 1;
     }
 }
 
+/// Who tried what, and where.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    org: &'a OrgId,
+    actor: &'a Actor,
+    operation: &'a Operation,
+}
+
+/// Somebody who was let in, for the log of what they are denied then.
+#[derive(Debug, Clone)]
+pub struct Entered {
+    org: OrgId,
+    actor: Actor,
+    operation: Operation,
+    request_id: RequestId,
+}
+
+impl<P: Permission> Org<P> {
+    /// What the log needs of them.
+    #[must_use]
+    pub fn entered(&self, caller: Caller<'_>) -> Entered {
+        Entered {
+            org: self.id().clone(),
+            actor: self.actor().clone(),
+            operation: caller.operation.clone(),
+            request_id: caller.request_id.clone(),
+        }
+    }
+}
+
 /// The same for all that is counted together.
-fn id(org: &OrgId, actor: &Actor, operation: &Operation, now: Timestamp) -> Option<AuditId> {
+fn id(by: By<'_>, why: &str, now: Timestamp) -> Option<AuditId> {
     let minute = now.micros() / 60_000_000;
-    let text = format!("{org} {} {} {operation} {minute}", actor.kind(), actor.id());
+    let By { org, actor, operation } = by;
+    let text = format!("{org} {} {} {operation} {minute} {why}", actor.kind(), actor.id());
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     let hash: String = HEXLOWER.encode(digest.as_ref()).chars().take(32).collect();
     format!("aud_{hash}").parse().ok()
 }
 
 impl App {
+    /// Notes that a change was denied to somebody who was let in: it was beyond what they may, not
+    /// beyond what the operation needs. `code` is that of the answer.
+    pub fn note_denied(&self, entered: &Entered, code: &str) {
+        let Entered { org, actor, operation, request_id } = entered;
+        let by = By { org, actor, operation };
+        self.notes.count(self, by, request_id, code, json!({ "code": code }));
+    }
+
     /// Writes what was noted since the last time.
     ///
     /// # Errors

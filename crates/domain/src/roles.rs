@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 pub use templates::{TEMPLATES, Template};
 
 use crate::invites::receives;
+use crate::members::MembersError;
+use crate::teams::TeamsError;
 use crate::{App, EnterError, Fault, Kind, Org, Trouble};
 
 /// Why something could not be done with a role.
@@ -243,8 +245,8 @@ pub struct Simulation {
     pub people: Vec<PersonChange>,
     /// How many API keys would do less, since their makers would.
     pub keys_narrowed: usize,
-    /// Why the caller could not make the change, if they could not.
-    pub refused: Option<Escalation>,
+    /// Why the caller could not make the change, in a sentence, if they could not.
+    pub refused: Option<String>,
 }
 
 /// Tries a change of roles without making it.
@@ -256,14 +258,59 @@ pub async fn simulate(
     org: &Org<perm::MembersRead>,
     change: &Change,
 ) -> Result<Simulation, RolesError> {
-    let people = compare(&app.store.org_chart(org.grant()).await?, change)?;
+    let chart = app.store.org_chart(org.grant()).await?;
+    let people = compare(&chart, change)?;
     let makers = app.store.api_keys_by_maker(org.grant()).await?;
     let narrows = |(maker, key): &&(kici_model::UserId, Matrix)| {
         people.iter().any(|person| person.person == maker.as_str() && person.narrows(*key))
     };
     let keys_narrowed = makers.iter().filter(narrows).count();
-    let refused = people.iter().find_map(|person| person.check(org.effective()).err());
+    let refused = refusal(org, change, &chart, &people);
     Ok(Simulation { people, keys_narrowed, refused })
+}
+
+/// What the operation that makes the change would say to this caller, of what can be told beforehand.
+fn refusal(
+    org: &Org<perm::MembersRead>,
+    change: &Change,
+    chart: &Assignments,
+    people: &[PersonChange],
+) -> Option<String> {
+    let is_owner = |id: &String| chart.roles.iter().any(|role| role.id == *id && role.is_owner);
+    let holds_ownership = |person: &String| {
+        let roles = chart.people.iter().find(|one| one.id == *person).map(|one| &one.roles);
+        roles.is_some_and(|roles| roles.iter().any(&is_owner))
+    };
+    let owners = chart.people.iter().filter(|person| person.roles.iter().any(&is_owner)).count();
+    let lacks = match change {
+        Change::GrantTeam { .. } | Change::RevokeTeam { .. } | Change::JoinTeam { .. } => {
+            org.require::<perm::TeamsAdmin>().err()
+        }
+        _ => org.require::<perm::MembersAdmin>().err(),
+    };
+    if let Some(denied) = lacks {
+        return Some(denied.to_string());
+    }
+    match change {
+        Change::Edit { role, .. } | Change::Delete { role } if is_owner(role) => {
+            return Some(RolesError::Owner.to_string());
+        }
+        Change::GrantTeam { role, .. } if is_owner(role) => {
+            return Some(TeamsError::Owner.to_string());
+        }
+        Change::Assign { person, .. } | Change::Unassign { person, .. }
+            if holds_ownership(person) && !org.effective().is_owner() =>
+        {
+            return Some(MembersError::OwnersOnly.to_string());
+        }
+        Change::Unassign { role, person }
+            if is_owner(role) && holds_ownership(person) && owners == 1 =>
+        {
+            return Some(MembersError::LastOwner.to_string());
+        }
+        _ => {}
+    }
+    people.iter().find_map(|person| person.check(org.effective()).err()).map(|e| e.to_string())
 }
 
 /// Nobody gives by a change of roles what they do not have to those who are invited: the invitation

@@ -1,6 +1,6 @@
 //! The audit log, as those who may read it see it.
 
-use kici_rbac::Matrix;
+use kici_rbac::{Level, Matrix, Resource};
 use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ on_both_databases! {
         assert_eq!(rows[0]["action"], "access.denied");
         assert_eq!(rows[0]["actorId"], someone.id.as_str());
         assert_eq!(rows[0]["target"], "POST /api/v1/orgs/:org/roles");
-        assert_eq!(rows[0]["details"], json!({"required": ["members:admin"], "held": "none"}));
+        assert_eq!(rows[0]["details"], json!({"code": "insufficient_permission", "required": ["members:admin"], "held": "none"}));
     }
 
     async fn every_change_stands_there_with_who_did_it_and_what_was_before(database: Database) {
@@ -78,5 +78,30 @@ on_both_databases! {
         let bad = org.request(&platform, Method::GET, "/audit?outcome=perhaps").send().await.unwrap();
         problem(bad, 400, "bad_request").await;
         assert_eq!(read("?targetId=%00").await["items"], Value::Array(vec![]));
+    }
+
+    async fn what_a_change_finds_out_to_be_beyond_somebody_is_in_the_log(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let held = Matrix::only(Resource::Members, Level::Admin).with(Resource::ApiKeys, Level::Write);
+        let deputy = org.member(&platform, held).await.unwrap();
+        let theirs = TestOrg { token: deputy.token, ..org.clone() };
+        let key = json!({"name": "x", "permissions": {"secrets": "admin"}});
+        for _ in 0..2 {
+            let made = theirs.request(&platform, Method::POST, "/api-keys").json(&key);
+            problem(made.send().await.unwrap(), 403, "escalation").await;
+        }
+        let suspend = format!("/members/{}/suspend", org.owner);
+        let suspended = theirs.request(&platform, Method::POST, &suspend).send().await.unwrap();
+        problem(suspended, 403, "owners_only").await;
+        platform.app().write_notes().await.unwrap();
+        let log = org.request(&platform, Method::GET, "/audit?outcome=denied").send().await.unwrap();
+        let log = body(log).await;
+        let mut told: Vec<_> = log["items"].as_array().unwrap().iter().map(|item| {
+            assert_eq!(item["actorId"], deputy.id.as_str());
+            (item["details"]["code"].as_str().unwrap(), item["times"].as_u64().unwrap())
+        }).collect();
+        told.sort_unstable();
+        assert_eq!(told, [("escalation", 2), ("owners_only", 1)]);
     }
 }

@@ -194,4 +194,26 @@ on_both_databases! {
             problem(ask(bad).await, 422, "invalid_fields").await;
         }
     }
+
+    async fn what_can_not_be_changed_is_told_beforehand(database: Database) {
+        let stage = Stage::new(&database).await;
+        let (platform, org) = (&stage.platform, &stage.org);
+        let roles = body(org.request(platform, Method::GET, "/roles").send().await.unwrap()).await;
+        let id = |name: &str| roles["roles"].as_array().unwrap().iter().find(|role| role["name"] == name).unwrap()["id"].clone();
+        let (owner, member) = (id("Owner"), id("Member"));
+        let deputy = org.member(platform, Matrix::only(Resource::Members, Level::Admin)).await.unwrap();
+        let reader = org.member(platform, Matrix::only(Resource::Members, Level::Read)).await.unwrap();
+        for (token, role, change, part) in [
+            (&org.token, &owner, json!({"delete": true}), "built-in role Owner"),
+            (&org.token, &owner, json!({"permissions": {"runs": "read"}}), "built-in role Owner"),
+            (&org.token, &owner, json!({"unassign": org.owner.as_str()}), "at least one owner"),
+            (&deputy.token, &member, json!({"assign": org.owner.as_str()}), "Only an owner"),
+            (&reader.token, &member, json!({"delete": true}), "members.admin needed"),
+        ] {
+            let caller = TestOrg { token: token.clone(), ..org.clone() };
+            let asked = caller.request(platform, Method::POST, "/roles/simulate");
+            let answer = body(asked.json(&json!({"role": role, "change": change})).send().await.unwrap()).await;
+            assert!(answer["refused"].as_str().is_some_and(|refused| refused.contains(part)), "{part}: {answer}");
+        }
+    }
 }

@@ -127,7 +127,7 @@ impl From<Simulation> for RoleSimulation {
         Self {
             people: simulation.people.iter().map(SimulatedPerson::from).collect(),
             keys_narrowed: u64::try_from(simulation.keys_narrowed).unwrap_or(u64::MAX),
-            refused: simulation.refused.map(|escalation| escalation.to_string()),
+            refused: simulation.refused,
         }
     }
 }
