@@ -13,7 +13,8 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
-use crate::org::{Org, OwnOrg};
+use crate::me::OwnOrg;
+use crate::org::Org;
 use crate::problem::ApiError;
 use crate::rotation::Rotation;
 use crate::routes::{Platform, Tag};
