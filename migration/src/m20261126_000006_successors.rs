@@ -1,4 +1,4 @@
-//! By which key one that was rotated is followed.
+//! By which key one that was rotated is followed, and whose an address is by now.
 
 use sea_orm_migration::prelude::*;
 
@@ -15,6 +15,9 @@ impl MigrationTrait for Migration {
         }
         // Keys that end soon are looked for every hour.
         let sql = "CREATE INDEX IF NOT EXISTS credentials_by_end ON credentials (expires_at, id)";
+        manager.get_connection().execute_unprepared(sql).await?;
+        // Invitations go to whom an address was told of last.
+        let sql = "CREATE INDEX IF NOT EXISTS identities_by_email ON identities (email)";
         manager.get_connection().execute_unprepared(sql).await?;
         Ok(())
     }
