@@ -70,6 +70,9 @@ def real(name: str, path: str, chosen: dict[str, Any]) -> str | None:
         return some_user()
     if name != "key":
         return None
+    if not path.startswith("/api/v1/orgs/{org}/"):
+        # As `kici-admin` speaks of orchestrator keys.
+        return some("orchestrator-keys")
     collection = path.removeprefix("/api/v1/orgs/{org}/").split("/")[0]
     if collection != "service-accounts":
         return some(collection)
