@@ -33,6 +33,7 @@ impl Wire {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&upstream).await.unwrap();
+                client.set_nodelay(true).and(server.set_nodelay(true)).unwrap();
                 let (mut answers, questions) = server.into_split();
                 let (from, mut to) = client.into_split();
                 tokio::spawn(pass(from, questions, count.clone()));
