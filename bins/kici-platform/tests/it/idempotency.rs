@@ -89,4 +89,22 @@ on_both_databases! {
         }
         assert_eq!(post(&platform, &org, "one", "/roles", &sent).await.status(), 201);
     }
+
+    async fn a_question_that_is_posted_is_answered_anew(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let member = org.member(&platform, Matrix::MEMBER).await.unwrap();
+        let ask = json!({"user": member.id.as_str(), "resource": "runs", "level": "read"});
+        let allowed = async || {
+            let asked = org.request(&platform, Method::POST, "/permissions/explain").json(&ask);
+            let answer = asked.header("idempotency-key", "same").send().await.unwrap();
+            assert!(!answer.headers().contains_key("idempotency-replayed"));
+            body(answer).await["allowed"].clone()
+        };
+        assert_eq!(allowed().await, true);
+        let suspend = format!("/members/{}/suspend", member.id);
+        let done = org.request(&platform, Method::POST, &suspend).send().await.unwrap();
+        assert_eq!(done.status(), 204);
+        assert_eq!(allowed().await, false);
+    }
 }
