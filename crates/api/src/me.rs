@@ -96,7 +96,7 @@ door!(
     |org| Some(org.actor()),
     async |request, knock: &Knock<'_>| {
         let org = access::enter_own::<P>(knock.app, knock.caller()).await?;
-        denials::entered(request, || org.entered(knock.caller()));
+        denials::entered(request, || org.entered());
         Ok::<_, access::EnterError>(org)
     }
 );

@@ -68,7 +68,7 @@ impl<'a, P: Permission> ApiExtractor<'a> for Org<P> {
         let org = request.raw_path_param(options.name).unwrap_or_default();
         let entered = access::enter::<P>(knock.app, knock.caller(), org).await;
         let org = entered.map_err(ApiError::from)?;
-        denials::entered(request, || org.entered(knock.caller()));
+        denials::entered(request, || org.entered());
         idempotency::claim(request, org.actor()).await?;
         Ok(Self(org))
     }

@@ -103,6 +103,16 @@ impl<P: Permission> Org<P> {
         &self.actor
     }
 
+    /// What they ask for.
+    pub(crate) fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// The id of their request.
+    pub(crate) fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+
     /// Everything that they hold here.
     pub fn effective(&self) -> &Effective {
         self.access.effective()
@@ -220,13 +230,13 @@ pub async fn enter<P: Permission>(
 /// # Errors
 /// A person belongs to none or to several, or the first check that they fail.
 pub async fn enter_own<P: Permission>(app: &App, caller: Caller<'_>) -> Result<Org<P>, EnterError> {
-    let Authenticated { known, .. } = authenticate(app, caller, None).await?;
+    let Authenticated { known, presented, .. } = authenticate(app, caller, None).await?;
     let org = match known.credential.bearer {
         Bearer::ApiKey { org, .. }
         | Bearer::ServiceAccount { org, .. }
         | Bearer::Orchestrator { org, .. } => org,
         Bearer::Person { .. } => {
-            let me = enter_person(app, caller).await?;
+            let me = person::me(known.credential, presented, caller.request_id)?;
             let orgs = app.store.orgs_of(me.grant()).await?;
             match orgs.as_slice() {
                 [] => return Err(EnterError::Hidden),

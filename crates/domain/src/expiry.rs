@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use kici_model::audit::{Action, Actor, AuditEntry};
 use kici_model::credentials::Expiring;
 use kici_model::{AuditId, TokenKind};
 use serde_json::json;
 
+use crate::digest::audit_id;
 use crate::founding::real;
 use crate::ports::Mail;
 use crate::{App, Trouble};
@@ -62,11 +62,8 @@ impl App {
     /// The entry of this warning: the same one whoever makes it, and however often.
     fn warning(&self, key: &Expiring, ahead: Duration) -> Result<AuditEntry, Trouble> {
         let text = format!("expiring {} {} {}", key.id, key.expires_at, ahead.as_secs());
-        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-        let hash: String = HEXLOWER.encode(digest.as_ref()).chars().take(32).collect();
-        let id = format!("aud_{hash}").parse::<AuditId>();
         Ok(AuditEntry {
-            id: id.or_else(|_| AuditId::new(&*self.clock, &*self.entropy))?,
+            id: audit_id(&text).map_or_else(|| AuditId::new(&*self.clock, &*self.entropy), Ok)?,
             org: key.org.as_ref().map(|(id, _)| id.clone()),
             actor: Actor::System { component: "expiry" },
             action: Action::KeyExpiring,

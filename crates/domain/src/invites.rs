@@ -211,6 +211,11 @@ pub(crate) fn receives(
     Ok(Effective::from_roles(&alone.roles_of("")))
 }
 
+/// Whether a role of this name is what an invitation without roles gives.
+pub(crate) fn is_for_the_invited(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Member")
+}
+
 /// The roles that an invitation means by now.
 pub(crate) fn resolved(
     chart: &Assignments,
@@ -223,7 +228,7 @@ pub(crate) fn resolved(
     if !roles.is_empty() {
         return Ok(roles.clone());
     }
-    let is_member = |role: &&kici_rbac::Role| role.name.eq_ignore_ascii_case("Member");
+    let is_member = |role: &&kici_rbac::Role| is_for_the_invited(&role.name);
     let member = chart.roles.iter().find(is_member).and_then(|role| role.id.parse().ok());
     Ok(member.into_iter().collect())
 }

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use kici_model::audit::{Action, Actor, AuditEntry};
 use kici_model::text::RequestId;
 use kici_model::{AuditId, CredentialId, OrgId, Timestamp};
@@ -14,6 +13,7 @@ use kici_rbac::{Denied, Permission};
 use serde_json::{Value, json};
 
 use crate::access::{Caller, Operation};
+use crate::digest::audit_id;
 use crate::{App, Org, Trouble};
 
 /// How exact a last use is.
@@ -109,12 +109,12 @@ pub struct Entered {
 impl<P: Permission> Org<P> {
     /// What the log needs of them.
     #[must_use]
-    pub fn entered(&self, caller: Caller<'_>) -> Entered {
+    pub fn entered(&self) -> Entered {
         Entered {
             org: self.id().clone(),
             actor: self.actor().clone(),
-            operation: caller.operation.clone(),
-            request_id: caller.request_id.clone(),
+            operation: self.operation().clone(),
+            request_id: self.request_id().clone(),
         }
     }
 }
@@ -124,9 +124,7 @@ fn id(by: By<'_>, why: &str, now: Timestamp) -> Option<AuditId> {
     let minute = now.micros() / 60_000_000;
     let By { org, actor, operation } = by;
     let text = format!("{org} {} {} {operation} {minute} {why}", actor.kind(), actor.id());
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    let hash: String = HEXLOWER.encode(digest.as_ref()).chars().take(32).collect();
-    format!("aud_{hash}").parse().ok()
+    audit_id(&text)
 }
 
 impl App {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 pub use templates::{TEMPLATES, Template};
 
-use crate::invites::receives;
+use crate::invites::{is_for_the_invited, receives};
 use crate::members::MembersError;
 use crate::teams::TeamsError;
 use crate::{App, EnterError, Fault, Kind, Org, Trouble};
@@ -130,10 +130,10 @@ pub async fn get(app: &App, org: &Org<perm::MembersRead>, id: &RoleId) -> Result
     app.store.role(org.grant(), id).await?.ok_or(RolesError::Missing)
 }
 
-/// Makes a role. It reaches nobody yet, so nobody gains anything.
+/// Makes a role. It reaches nobody yet, so nobody gains anything but, by its name, the invited.
 ///
 /// # Errors
-/// The name is taken, or the server did not do its part.
+/// They would gain what the caller does not have, the name is taken, or the server did not do its part.
 pub async fn create(
     app: &App,
     org: &Org<perm::MembersAdmin>,
@@ -150,11 +150,13 @@ pub async fn create(
     };
     let entry = org.audit(app, Action::RoleCreated, &role.id)?;
     let (mut tx, org) = org.begin(app).await?;
-    // Of whoever is invited without a role the one of this name will be.
-    let before = tx.org_chart(org.grant()).await?;
-    let mut after = before.clone();
-    after.roles.push(plain(&role));
-    check_invited(&mut tx, &org, &before, &after).await?;
+    // It is in no invitation yet; but those without a role find theirs by its name.
+    if is_for_the_invited(role.name.as_str()) {
+        let before = tx.org_chart(org.grant()).await?;
+        let mut after = before.clone();
+        after.roles.push(plain(&role));
+        check_invited(&mut tx, &org, &before, &after).await?;
+    }
     tx.create_role(org.grant(), &role).await.map_err(|error| taken(error, &role.name))?;
     tx.commit(entry.with(told(&role))).await?;
     Ok(role)

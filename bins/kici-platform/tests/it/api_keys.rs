@@ -5,13 +5,13 @@ use kici_orchestrator_core::{Source, Verification};
 use kici_platform::Options;
 use kici_rbac::{Level, Matrix, Resource};
 use kici_testkit::{Database, PATIENCE, TestClock, TestOrg, TestPlatform, on_both_databases};
-use reqwest::{Method, Response};
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::raw::Raw;
-use crate::support::{app_source, json as body, problem};
+use crate::support::{app_source, json as body, problem, send};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -21,16 +21,6 @@ async fn moved(database: &Database) -> (TestPlatform, TestOrg, Arc<TestClock>) {
     let platform = TestPlatform::start_with(options).await.unwrap();
     let org = TestOrg::create(&platform, "Acme").await.unwrap();
     (platform, org, clock)
-}
-
-async fn send(
-    platform: &TestPlatform,
-    org: &TestOrg,
-    method: Method,
-    path: &str,
-    sent: Value,
-) -> Response {
-    org.request(platform, method, path).json(&sent).send().await.unwrap()
 }
 
 fn with(org: &TestOrg, token: &Value) -> TestOrg {

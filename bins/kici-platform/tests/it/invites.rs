@@ -7,18 +7,8 @@ use serde_json::{Value, json};
 
 use crate::oidc::Scene;
 use crate::provider::Key;
-use crate::support::{json as body, problem};
+use crate::support::{json as body, problem, send};
 use crate::visitor::{access_token, exchange, person};
-
-async fn send(
-    platform: &TestPlatform,
-    org: &TestOrg,
-    method: Method,
-    path: &str,
-    sent: Value,
-) -> Response {
-    org.request(platform, method, path).json(&sent).send().await.unwrap()
-}
 
 /// Signs in at the issuer.
 async fn signed_in(platform: &TestPlatform, name: &str) -> String {

@@ -2,20 +2,10 @@
 
 use kici_rbac::{Level, Matrix, Resource};
 use kici_testkit::{Database, TestMember, TestOrg, TestPlatform, on_both_databases};
-use reqwest::{Method, Response};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{json as body, problem};
-
-async fn send(
-    platform: &TestPlatform,
-    org: &TestOrg,
-    method: Method,
-    path: &str,
-    sent: Value,
-) -> Response {
-    org.request(platform, method, path).json(&sent).send().await.unwrap()
-}
+use crate::support::{json as body, problem, send};
 
 fn acting(org: &TestOrg, member: &TestMember) -> TestOrg {
     TestOrg { token: member.token.clone(), ..org.clone() }

@@ -3,20 +3,10 @@
 use kici_domain::members;
 use kici_rbac::{Level, Matrix, Resource};
 use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
-use reqwest::{Method, Response};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{json as body, problem};
-
-async fn send(
-    platform: &TestPlatform,
-    org: &TestOrg,
-    method: Method,
-    path: &str,
-    sent: Value,
-) -> Response {
-    org.request(platform, method, path).json(&sent).send().await.unwrap()
-}
+use crate::support::{json as body, problem, send};
 
 on_both_databases! {
     async fn an_account_outlives_its_maker_and_does_what_it_was_given(database: Database) {

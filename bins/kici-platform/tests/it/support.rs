@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kici_model::Secret;
 use kici_orchestrator_core::{Collect, Orchestrator, Source, sign};
 use kici_testkit::{Database, TestOrg, TestPlatform};
-use reqwest::{RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 pub(crate) const APP: u64 = 884_211;
@@ -117,4 +117,15 @@ pub(crate) fn json(response: Response) -> impl Future<Output = Value> {
         assert!(status.is_success(), "{at} {status} {text}");
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{at} {text:?}"))
     }
+}
+
+/// What is answered to `sent`, as the owner of `org` or whoever stands in its place.
+pub(crate) async fn send(
+    platform: &TestPlatform,
+    org: &TestOrg,
+    method: Method,
+    path: &str,
+    sent: Value,
+) -> Response {
+    org.request(platform, method, path).json(&sent).send().await.unwrap()
 }

@@ -122,7 +122,7 @@ pub(super) async fn enter_known(
     me(known.credential, presented.clone(), request_id)
 }
 
-fn me(
+pub(super) fn me(
     credential: Credential,
     presented: Presented,
     request_id: &RequestId,
