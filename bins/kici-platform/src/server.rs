@@ -122,7 +122,7 @@ impl Server {
             tokio::spawn(http::serve(listener, kici_api::metrics(app.clone()), stop.clone()))
         });
         tokio::spawn(write_notes(platform.clone(), stop.clone()));
-        tokio::spawn(warn_of_expiry(app.clone(), stop.clone()));
+        tokio::spawn(look_for_ends(app.clone(), stop.clone()));
         Ok(Self { address, metrics_address, app, stop, http, metrics, hub, tasks, store })
     }
 
@@ -168,21 +168,10 @@ impl Server {
 
 /// How often what is noted beside the requests is written.
 const NOTES: Duration = Duration::from_secs(5);
-/// How many times that is between two looks for sessions that are over: an hour.
-const SESSIONS: u32 = 720;
 
 async fn write_notes(platform: Platform, stop: CancellationToken) {
-    let mut turns = (0..SESSIONS).cycle();
     while stop.run_until_cancelled(tokio::time::sleep(NOTES)).await.is_some() {
         platform.forget();
-        if turns.next() == Some(0)
-            && let Err(trouble) = kici_domain::sessions::forget(&platform.app).await
-        {
-            tracing::warn!(
-                error = &trouble as &dyn std::error::Error,
-                "old sessions not forgotten"
-            );
-        }
         if let Err(trouble) = kici_domain::idempotency::forget(&platform.app).await {
             tracing::warn!(error = &trouble as &dyn std::error::Error, "old answers not forgotten");
         }
@@ -192,16 +181,22 @@ async fn write_notes(platform: Platform, stop: CancellationToken) {
     }
 }
 
-/// How often keys are looked for that end soon.
-const EXPIRY: Duration = Duration::from_secs(60 * 60);
+/// How often keys are looked for that end soon, and sessions that are over.
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
-async fn warn_of_expiry(app: Arc<App>, stop: CancellationToken) {
+async fn look_for_ends(app: Arc<App>, stop: CancellationToken) {
     let mut pause = Duration::from_secs(60);
     while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        if let Err(trouble) = kici_domain::sessions::forget(&app).await {
+            tracing::warn!(
+                error = &trouble as &dyn std::error::Error,
+                "old sessions not forgotten"
+            );
+        }
         if let Err(trouble) = app.warn_of_expiry().await {
             tracing::warn!(error = &trouble as &dyn std::error::Error, "not warned of keys' ends");
         }
-        pause = EXPIRY;
+        pause = HOUR;
     }
 }
 
