@@ -13,7 +13,9 @@ mod m20261126_000005_identities;
 mod m20261126_000006_successors;
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend};
+use sea_orm_migration::sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
+};
 
 struct Migrator;
 
@@ -39,9 +41,7 @@ const LOCK: i64 = 0x6b69_6369;
 /// # Errors
 /// The database can't be reached, or a migration fails; PostgreSQL then rolls it back.
 pub async fn migrate(url: &str) -> Result<(), DbErr> {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false);
-    let db = Database::connect(options).await?;
+    let db = connect(url).await?;
     let is_shared = db.get_database_backend() == DbBackend::Postgres;
     if is_shared {
         db.execute_unprepared(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
@@ -59,10 +59,15 @@ pub async fn migrate(url: &str) -> Result<(), DbErr> {
 /// # Errors
 /// The database can't be reached, or refuses the statement.
 pub async fn execute(url: &str, sql: &str) -> Result<(), DbErr> {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false);
-    let db = Database::connect(options).await?;
+    let db = connect(url).await?;
     let done = db.execute_unprepared(sql).await.map(|_| ());
     db.close().await?;
     done
+}
+
+/// One connection, which nothing sweeps away: see `pool` in the store.
+async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).idle_timeout(None).max_lifetime(None).sqlx_logging(false);
+    Database::connect(options).await
 }

@@ -31,7 +31,8 @@ const ORG: &str = "SELECT id, alias, name, disabled_at, created_at FROM orgs WHE
 pub(crate) fn run(database: &str) -> anyhow::Result<()> {
     block_on(async {
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
-        // As the platform's: whoever was used a moment ago is not asked whether it lives.
+        // As the platform's: nothing sweeps, and whoever was used a moment ago is not asked whether it lives.
+        let pool = pool.idle_timeout(None).max_lifetime(None);
         let pool = pool.before_acquire(|connection, meta| {
             Box::pin(async move {
                 if meta.idle_for >= SURE {

@@ -16,6 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// each use, that is a third of what a request says to the database.
 const SURE: Duration = Duration::from_secs(1);
 
+/// How old a connection to PostgreSQL gets: what the server keeps for it grows with its use, and a
+/// new one finds a server that has moved. Looked at whenever one is given back.
+const LIFE: Duration = Duration::from_secs(30 * 60);
+
 /// Which of the two databases this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -46,13 +50,15 @@ impl Store {
             let read = Database::connect(sqlite(url, connections)).await?;
             Ok(Self { read, write })
         } else {
-            let mut options = ConnectOptions::new(url);
+            let mut options = pool(url, connections);
             options
-                .max_connections(connections)
-                .acquire_timeout(PATIENCE)
                 .connect_timeout(PATIENCE)
                 .test_before_acquire_if_idle_for(SURE)
-                .sqlx_logging(false);
+                .map_sqlx_postgres_pool_opts(|pool| {
+                    pool.after_release(|_, connection| {
+                        Box::pin(async move { Ok(connection.age < LIFE) })
+                    })
+                });
             let both = Database::connect(options).await?;
             Ok(Self { read: both.clone(), write: both })
         }
@@ -120,9 +126,22 @@ impl Store {
     }
 }
 
-fn sqlite(url: &str, connections: u32) -> ConnectOptions {
+/// What both have in common. The pool's own sweeper of idle and old connections is off: a race in it
+/// (sqlx 0.9.0, <https://github.com/launchbadge/sqlx/issues/3645>) can make it turn round for ever on
+/// a thread of the runtime, and whoever waits for that thread waits with it.
+fn pool(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
-    options.max_connections(connections).acquire_timeout(PATIENCE).sqlx_logging(false);
+    options
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .sqlx_logging(false);
+    options
+}
+
+fn sqlite(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = pool(url, connections);
     options.map_sqlx_sqlite_opts(|sqlite| {
         sqlite
             .journal_mode(SqliteJournalMode::Wal)
@@ -131,4 +150,26 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
             .busy_timeout(PATIENCE)
     });
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_sweeps_the_connections() {
+        for url in ["sqlite::memory:", "postgres://127.0.0.1/nobody"] {
+            let mut options = pool(url, 2);
+            options.connect_lazy(true);
+            let db = Database::connect(options).await.unwrap();
+            let times = if url.starts_with("sqlite") {
+                let pool = db.get_sqlite_connection_pool();
+                (pool.options().get_idle_timeout(), pool.options().get_max_lifetime())
+            } else {
+                let pool = db.get_postgres_connection_pool();
+                (pool.options().get_idle_timeout(), pool.options().get_max_lifetime())
+            };
+            assert_eq!(times, (None, None), "{url}");
+        }
+    }
 }

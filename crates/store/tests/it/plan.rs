@@ -49,7 +49,7 @@ async fn no_table_of_tenancy_is_read_from_end_to_end() {
     };
     // One connection: a setting and a prepared statement live in theirs alone.
     let mut options = sea_orm::ConnectOptions::new(database.url());
-    options.max_connections(1).sqlx_logging(false);
+    options.max_connections(1).idle_timeout(None).max_lifetime(None).sqlx_logging(false);
     let db = sea_orm::Database::connect(options).await.unwrap();
     db.execute_unprepared(FILL).await.unwrap();
     db.execute_unprepared("VACUUM ANALYZE").await.unwrap();
