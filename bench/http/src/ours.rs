@@ -20,7 +20,7 @@ pub(crate) struct Open {
 pub(crate) fn run(is_crowded: bool) -> anyhow::Result<()> {
     block_on(async {
         let database = Database::postgres().await?.context("no PostgreSQL")?;
-        let platform = TestPlatform::start(&database).await?;
+        let platform = TestPlatform::start_unwatched(TestPlatform::options(&database)).await?;
         let org = TestOrg::create(&platform, "Bench").await?;
         if is_crowded {
             crowd::fill(database.url(), org.id.as_str()).await?;

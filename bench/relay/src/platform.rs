@@ -22,7 +22,7 @@ pub(crate) fn run(database: &str) -> anyhow::Result<()> {
             "postgres" => Database::postgres().await?.context("no PostgreSQL")?,
             other => bail!("no database `{other}`"),
         };
-        let platform = TestPlatform::start(&database).await?;
+        let platform = TestPlatform::start_unwatched(TestPlatform::options(&database)).await?;
         let org = TestOrg::create(&platform, "Bench").await?;
         let (_, key) = org.orchestrator_key(&platform).await?;
         say(&Open {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context;
 
-use crate::postgres;
+use crate::{postgres, secrets};
 
 /// A migrated database without any row.
 #[derive(Debug)]
@@ -15,7 +15,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// A SQLite file in a temporary folder, removed when this is dropped.
+    /// A SQLite file in a temporary folder, removed when this is dropped, which fails the test
+    /// where a secret is in it.
     ///
     /// # Errors
     /// The folder or the file can't be made.
@@ -48,6 +49,7 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
+            secrets::check_rows(folder);
             drop(std::fs::remove_dir_all(folder));
         }
     }

@@ -1,13 +1,16 @@
 //! For tests only: the platform in process, with real sockets, on a database of its own; people and
-//! keys in it; and the recorded inputs that tests read.
+//! keys in it; and the recorded inputs that tests read. Whatever a test does, the server must tell no
+//! secret twice.
 
 mod clock;
 mod database;
 mod org;
 mod platform;
 pub mod postgres;
+pub mod secrets;
 pub mod shared;
 mod sign_in;
+mod tap;
 
 pub use clock::TestClock;
 pub use database::Database;

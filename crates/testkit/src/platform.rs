@@ -1,7 +1,7 @@
 //! The platform in process: the real server on a real port.
 
-use std::sync::Arc;
-use std::sync::Once;
+use std::net::SocketAddr;
+use std::sync::{Arc, Once};
 
 use anyhow::Context;
 use kici_api::RateLimits;
@@ -9,13 +9,18 @@ use kici_domain::App;
 use kici_platform::{Issuer, Options, Person, Server};
 use tokio::net::TcpListener;
 
-use crate::Database;
+use crate::tap::Tap;
+use crate::{Database, secrets};
 
-/// A running platform.
+/// A running platform. Its end fails the test where the server has told a secret twice, or to its
+/// log.
 #[derive(Debug)]
 pub struct TestPlatform {
     server: Server,
     http: reqwest::Client,
+    /// Where it is, the tap before it if it has one.
+    address: SocketAddr,
+    _tap: Option<Tap>,
 }
 
 impl TestPlatform {
@@ -62,17 +67,33 @@ impl TestPlatform {
         Self::start_on(listener, options).await
     }
 
+    /// Starts with nothing that watches it: no tap, no log.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_unwatched(options: Options) -> anyhow::Result<Self> {
+        let http = http_client()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port")?;
+        let server = Server::start(listener, options).await?;
+        Ok(Self { address: server.address(), server, http, _tap: None })
+    }
+
     async fn start_on(listener: TcpListener, options: Options) -> anyhow::Result<Self> {
+        secrets::read_log();
         // The first, since it makes the crypto provider that the server's own client asks for.
         let http = http_client()?;
-        let server = Server::start(listener, options).await?;
-        Ok(Self { server, http })
+        let address = listener.local_addr()?;
+        let behind = TcpListener::bind("127.0.0.1:0").await.context("no port")?;
+        let public_url = options.public_url.or_else(|| Some(format!("http://{address}")));
+        let server = Server::start(behind, Options { public_url, ..options }).await?;
+        let tap = Tap::start(listener, server.address());
+        Ok(Self { server, http, address, _tap: Some(tap) })
     }
 
     /// The address of `path`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.server.address())
+        format!("http://{}{path}", self.address)
     }
 
     /// Where the metrics are, where they are served.
@@ -81,13 +102,13 @@ impl TestPlatform {
         Some(format!("http://{}/metrics", self.server.metrics_address()?))
     }
 
-    /// Where orchestrators connect.
+    /// Where orchestrators connect, without the tap.
     #[must_use]
     pub fn link_url(&self) -> String {
         format!("ws://{}/ws", self.server.address())
     }
 
-    /// `127.0.0.1:PORT`
+    /// `127.0.0.1:PORT`, without the tap: of whoever speaks as no client of ours does.
     #[must_use]
     pub fn address(&self) -> String {
         self.server.address().to_string()
