@@ -8,13 +8,14 @@ use kici_domain::personal_tokens::MOST_DAYS;
 use kici_model::{CredentialId, api_keys as model};
 use kici_rbac::perm;
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
 use crate::matrix::Permissions;
 use crate::org::Org;
+use crate::page;
 use crate::problem::ApiError;
 use crate::rotation::Rotation;
 use crate::routes::Tag;
@@ -50,6 +51,8 @@ pub(crate) struct ApiKey {
 pub(crate) struct ApiKeyList {
     /// Oldest first.
     api_keys: Vec<ApiKey>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 /// What to make.
@@ -116,9 +119,17 @@ impl ApiKeys {
         &self,
         org: Org<perm::ApiKeysRead>,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<ApiKeyList>, ApiError> {
-        let keys = api_keys::list(&app, &org).await?;
-        Ok(Json(ApiKeyList { api_keys: keys.into_iter().map(ApiKey::from).collect() }))
+        let limit = page::limit_or_most(limit.0)?;
+        let page = api_keys::list(&app, &org, limit, cursor.0.as_deref()).await?;
+        Ok(Json(ApiKeyList {
+            api_keys: page.items.into_iter().map(ApiKey::from).collect(),
+            next_cursor: page.next,
+        }))
     }
 
     /// Make an API key, which can do no more than you.

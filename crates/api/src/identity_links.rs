@@ -6,11 +6,12 @@ use kici_domain::App;
 use kici_domain::identity_links;
 use kici_model::{IdentityLinkId, identity_links as model};
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::me::{Interactive, Me};
+use crate::page;
 use crate::problem::ApiError;
 use crate::routes::Tag;
 use crate::text::Txt;
@@ -35,8 +36,10 @@ pub(crate) struct IdentityLink {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct IdentityLinkList {
-    /// By provider.
+    /// Those linked first at its head.
     identity_links: Vec<IdentityLink>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 #[derive(ApiResponse)]
@@ -52,10 +55,19 @@ pub(crate) struct IdentityLinks;
 impl IdentityLinks {
     /// Your accounts at providers, as the identity provider has told them.
     #[oai(path = "/identity-links", method = "get", operation_id = "identity_links_list")]
-    async fn list(&self, me: Me, app: Data<&Arc<App>>) -> Result<Json<IdentityLinkList>, ApiError> {
-        let found = identity_links::list(&app, &me).await?;
-        let identity_links = found.into_iter().map(IdentityLink::from).collect();
-        Ok(Json(IdentityLinkList { identity_links }))
+    async fn list(
+        &self,
+        me: Me,
+        app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<IdentityLinkList>, ApiError> {
+        let limit = page::limit_or_most(limit.0)?;
+        let page = identity_links::list(&app, &me, limit, cursor.0.as_deref()).await?;
+        let identity_links = page.items.into_iter().map(IdentityLink::from).collect();
+        Ok(Json(IdentityLinkList { identity_links, next_cursor: page.next }))
     }
 
     /// Unlink an account. It is linked again when you sign in, as long as the identity provider tells

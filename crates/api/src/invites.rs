@@ -9,7 +9,7 @@ use kici_model::text::Email;
 use kici_model::{InviteId, RoleId, invites as model};
 use kici_rbac::perm;
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
@@ -17,6 +17,7 @@ use crate::body::{Body, Fields, Form};
 use crate::me::Interactive;
 use crate::members::MOST_ROLES;
 use crate::org::Org;
+use crate::page;
 use crate::problem::ApiError;
 use crate::routes::Tag;
 use crate::text::Txt;
@@ -41,9 +42,12 @@ pub(crate) struct Invite {
 
 /// The open invitations.
 #[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct InviteList {
     /// Oldest first; those that have expired too.
     invites: Vec<Invite>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 /// Whom to invite.
@@ -105,9 +109,17 @@ impl Invites {
         &self,
         org: Org<perm::MembersRead>,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<InviteList>, ApiError> {
-        let invites = invites::list(&app, &org).await?;
-        Ok(Json(InviteList { invites: invites.into_iter().map(Invite::from).collect() }))
+        let limit = page::limit_or_most(limit.0)?;
+        let page = invites::list(&app, &org, limit, cursor.0.as_deref()).await?;
+        Ok(Json(InviteList {
+            invites: page.items.into_iter().map(Invite::from).collect(),
+            next_cursor: page.next,
+        }))
     }
 
     /// Invite somebody by their address, for 7 days.
@@ -167,9 +179,12 @@ pub(crate) struct PendingInvite {
 
 /// Your open invitations.
 #[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct PendingInviteList {
-    /// Newest first, at most 200; those that have expired too.
+    /// Newest first; those that have expired too.
     invites: Vec<PendingInvite>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 /// You are a member.
@@ -190,9 +205,17 @@ impl PendingInvites {
         &self,
         me: Interactive,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<PendingInviteList>, ApiError> {
-        let invites = invites::pending(&app, &me).await?;
-        Ok(Json(PendingInviteList { invites: invites.into_iter().map(Into::into).collect() }))
+        let limit = page::limit_or_most(limit.0)?;
+        let page = invites::pending(&app, &me, limit, cursor.0.as_deref()).await?;
+        Ok(Json(PendingInviteList {
+            invites: page.items.into_iter().map(Into::into).collect(),
+            next_cursor: page.next,
+        }))
     }
 
     /// Accept an invitation. Whoever made it must be able to give its roles still.

@@ -8,13 +8,14 @@ use kici_domain::orchestrator_keys::{self, NewOrchestratorKey};
 use kici_model::{CredentialId, RoutingPattern, orchestrator_keys as model};
 use kici_rbac::perm;
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
 use crate::me::OwnOrg;
 use crate::org::Org;
+use crate::page;
 use crate::problem::ApiError;
 use crate::rotation::Rotation;
 use crate::routes::{Platform, Tag};
@@ -50,6 +51,8 @@ pub(crate) struct OrchestratorKey {
 pub(crate) struct OrchestratorKeyList {
     /// Oldest first.
     orchestrator_keys: Vec<OrchestratorKey>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 /// What to make.
@@ -117,10 +120,15 @@ impl OrchestratorKeys {
         &self,
         org: Org<perm::ApiKeysRead>,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<OrchestratorKeyList>, ApiError> {
-        let keys = orchestrator_keys::list(&app, &org).await?;
-        let orchestrator_keys = keys.into_iter().map(OrchestratorKey::from).collect();
-        Ok(Json(OrchestratorKeyList { orchestrator_keys }))
+        let limit = page::limit_or_most(limit.0)?;
+        let page = orchestrator_keys::list(&app, &org, limit, cursor.0.as_deref()).await?;
+        let orchestrator_keys = page.items.into_iter().map(OrchestratorKey::from).collect();
+        Ok(Json(OrchestratorKeyList { orchestrator_keys, next_cursor: page.next }))
     }
 
     /// Make an orchestrator key.

@@ -7,10 +7,12 @@ use kici_domain::App;
 use kici_domain::orchestrators::{self, Connected};
 use kici_rbac::perm;
 use poem::web::Data;
+use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use crate::org::Org;
+use crate::page;
 use crate::problem::ApiError;
 use crate::routes::Tag;
 
@@ -33,9 +35,12 @@ pub(crate) struct Orchestrator {
 
 /// All connected clusters.
 #[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct OrchestratorList {
     /// By cluster name.
     orchestrators: Vec<Orchestrator>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 pub(crate) struct Orchestrators;
@@ -53,10 +58,15 @@ impl Orchestrators {
         &self,
         org: Org<perm::WebhookSourcesRead>,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<OrchestratorList>, ApiError> {
-        let found = orchestrators::list(&app, &org).await?;
-        let orchestrators = found.into_iter().map(Orchestrator::from).collect();
-        Ok(Json(OrchestratorList { orchestrators }))
+        let limit = page::limit_or_most(limit.0)?;
+        let page = orchestrators::list(&app, &org, limit, cursor.0.as_deref()).await?;
+        let orchestrators = page.items.into_iter().map(Orchestrator::from).collect();
+        Ok(Json(OrchestratorList { orchestrators, next_cursor: page.next }))
     }
 }
 

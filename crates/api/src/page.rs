@@ -13,6 +13,12 @@ pub(crate) fn limit(given: Option<u64>) -> Result<Limit, ApiError> {
     })
 }
 
+/// The `limit` of a request for one of the lists that hold what people configure: 1 to 200, all of
+/// these if left out, so that whoever knows no cursors misses nothing.
+pub(crate) fn limit_or_most(given: Option<u64>) -> Result<Limit, ApiError> {
+    limit(Some(given.unwrap_or(Limit::MAX)))
+}
+
 /// A filter that is there but empty limits nothing. No text of ours holds a NUL, and PostgreSQL takes
 /// none: such a filter finds nothing, as any other that fits nothing.
 pub(crate) fn plain(given: Option<String>) -> Option<String> {

@@ -6,13 +6,14 @@ use kici_domain::App;
 use kici_domain::personal_tokens::{self, MOST_DAYS, NewPersonalToken};
 use kici_model::{CredentialId, personal_tokens as model};
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
 use crate::matrix::Permissions;
 use crate::me::Me;
+use crate::page;
 use crate::problem::ApiError;
 use crate::routes::Tag;
 use crate::text::Txt;
@@ -43,9 +44,12 @@ pub(crate) struct PersonalToken {
 
 /// The person's tokens in use.
 #[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct PersonalTokenList {
     /// Oldest first.
     pats: Vec<PersonalToken>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 /// What to make.
@@ -120,9 +124,17 @@ impl PersonalTokens {
         &self,
         me: Me,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<PersonalTokenList>, ApiError> {
-        let pats = personal_tokens::list(&app, &me).await?;
-        Ok(Json(PersonalTokenList { pats: pats.into_iter().map(PersonalToken::from).collect() }))
+        let limit = page::limit_or_most(limit.0)?;
+        let page = personal_tokens::list(&app, &me, limit, cursor.0.as_deref()).await?;
+        Ok(Json(PersonalTokenList {
+            pats: page.items.into_iter().map(PersonalToken::from).collect(),
+            next_cursor: page.next,
+        }))
     }
 
     /// Make a personal access token, which can do no more than the one that you use.

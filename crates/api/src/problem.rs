@@ -157,9 +157,9 @@ macro_rules! faults {
 }
 
 faults! {
+    kici_domain::ListError,
     kici_domain::Trouble,
     kici_domain::api_keys::ApiKeysError,
-    kici_domain::audit::AuditError,
     kici_domain::event_log::EventLogError,
     kici_domain::founding::FoundingError,
     kici_domain::idempotency::IdempotencyError,

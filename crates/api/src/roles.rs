@@ -8,13 +8,14 @@ use kici_model::text::RoleName;
 use kici_model::{RoleId, roles as model};
 use kici_rbac::{RepoPattern, perm};
 use poem::web::Data;
-use poem_openapi::param::{Header, Path};
+use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
 use crate::matrix::Permissions;
 use crate::org::Org;
+use crate::page;
 use crate::problem::ApiError;
 use crate::routes::Tag;
 use crate::text::Txt;
@@ -43,9 +44,12 @@ pub(crate) struct Role {
 
 /// All roles.
 #[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct RoleList {
     /// By name.
     roles: Vec<Role>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 /// A role to be made.
@@ -179,9 +183,17 @@ impl Roles {
         &self,
         org: Org<perm::MembersRead>,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<RoleList>, ApiError> {
-        let roles = roles::list(&app, &org).await?;
-        Ok(Json(RoleList { roles: roles.into_iter().map(Role::from).collect() }))
+        let limit = page::limit_or_most(limit.0)?;
+        let page = roles::list(&app, &org, limit, cursor.0.as_deref()).await?;
+        Ok(Json(RoleList {
+            roles: page.items.into_iter().map(Role::from).collect(),
+            next_cursor: page.next,
+        }))
     }
 
     /// Make a role. It reaches nobody until it is assigned.

@@ -10,13 +10,14 @@ use kici_domain::service_accounts::{
 use kici_model::{CredentialId, ServiceAccountId, service_accounts as model};
 use kici_rbac::perm;
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
 use crate::matrix::Permissions;
 use crate::org::Org;
+use crate::page;
 use crate::problem::ApiError;
 use crate::rotation::Rotation;
 use crate::routes::Tag;
@@ -46,6 +47,8 @@ pub(crate) struct ServiceAccount {
 pub(crate) struct ServiceAccountList {
     /// By name.
     service_accounts: Vec<ServiceAccount>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 /// An account to be made.
@@ -92,9 +95,12 @@ pub(crate) struct ServiceAccountKey {
 
 /// The keys in use of a service account.
 #[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct ServiceAccountKeyList {
     /// Oldest first.
     keys: Vec<ServiceAccountKey>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 /// A key to be made.
@@ -186,10 +192,15 @@ impl ServiceAccounts {
         &self,
         org: Org<perm::ApiKeysRead>,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<ServiceAccountList>, ApiError> {
-        let accounts = service_accounts::list(&app, &org).await?;
-        let service_accounts = accounts.into_iter().map(ServiceAccount::from).collect();
-        Ok(Json(ServiceAccountList { service_accounts }))
+        let limit = page::limit_or_most(limit.0)?;
+        let page = service_accounts::list(&app, &org, limit, cursor.0.as_deref()).await?;
+        let service_accounts = page.items.into_iter().map(ServiceAccount::from).collect();
+        Ok(Json(ServiceAccountList { service_accounts, next_cursor: page.next }))
     }
 
     /// Make a service account, which can do no more than you. It has no key yet.
@@ -248,10 +259,16 @@ impl ServiceAccounts {
         org: Org<perm::ApiKeysRead>,
         account: Path<Txt<ServiceAccountId>>,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<ServiceAccountKeyList>, ApiError> {
-        let keys = service_accounts::keys(&app, &org, &account.0.0).await?;
-        let keys = keys.into_iter().map(ServiceAccountKey::from).collect();
-        Ok(Json(ServiceAccountKeyList { keys }))
+        let limit = page::limit_or_most(limit.0)?;
+        let page =
+            service_accounts::keys(&app, &org, &account.0.0, limit, cursor.0.as_deref()).await?;
+        let keys = page.items.into_iter().map(ServiceAccountKey::from).collect();
+        Ok(Json(ServiceAccountKeyList { keys, next_cursor: page.next }))
     }
 
     /// Add a key to a service account that can do no more than you.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use kici_domain::{App, sessions};
 use kici_model::{SessionId, sessions as model};
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::me::Me;
+use crate::page;
 use crate::problem::ApiError;
 use crate::routes::Tag;
 use crate::text::Txt;
@@ -34,9 +35,12 @@ pub(crate) struct Session {
 
 /// The person's sessions.
 #[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct SessionList {
     /// Newest first.
     sessions: Vec<Session>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 #[derive(ApiResponse)]
@@ -52,9 +56,21 @@ pub(crate) struct Sessions;
 impl Sessions {
     /// The browsers that you are signed in with.
     #[oai(path = "/sessions", method = "get", operation_id = "sessions_list")]
-    async fn list(&self, me: Me, app: Data<&Arc<App>>) -> Result<Json<SessionList>, ApiError> {
-        let found = sessions::list(&app, &me).await?;
-        Ok(Json(SessionList { sessions: found.into_iter().map(Session::from).collect() }))
+    async fn list(
+        &self,
+        me: Me,
+        app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<SessionList>, ApiError> {
+        let limit = page::limit_or_most(limit.0)?;
+        let page = sessions::list(&app, &me, limit, cursor.0.as_deref()).await?;
+        Ok(Json(SessionList {
+            sessions: page.items.into_iter().map(Session::from).collect(),
+            next_cursor: page.next,
+        }))
     }
 
     /// Sign one of your browsers out, be it the one that you use.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use kici_domain::{App, sources};
 use kici_rbac::perm;
 use poem::web::Data;
+use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use crate::org::Org;
+use crate::page;
 use crate::problem::ApiError;
 use crate::routes::Tag;
 
@@ -34,9 +36,12 @@ pub(crate) struct WebhookSource {
 
 /// All webhook sources.
 #[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct WebhookSources {
     /// By routing key.
     sources: Vec<WebhookSource>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 pub(crate) struct Sources;
@@ -49,9 +54,15 @@ impl Sources {
         &self,
         org: Org<perm::WebhookSourcesRead>,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<WebhookSources>, ApiError> {
-        let found = sources::list(&app, &org).await?;
-        let sources = found
+        let limit = page::limit_or_most(limit.0)?;
+        let page = sources::list(&app, &org, limit, cursor.0.as_deref()).await?;
+        let sources = page
+            .items
             .into_iter()
             .map(|source| {
                 let webhook_url =
@@ -67,6 +78,6 @@ impl Sources {
                 }
             })
             .collect();
-        Ok(Json(WebhookSources { sources }))
+        Ok(Json(WebhookSources { sources, next_cursor: page.next }))
     }
 }

@@ -8,12 +8,13 @@ use kici_model::text::TeamName;
 use kici_model::{RoleId, TeamId, UserId};
 use kici_rbac::perm;
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
 use crate::org::Org;
+use crate::page;
 use crate::problem::ApiError;
 use crate::routes::Tag;
 use crate::text::Txt;
@@ -36,9 +37,12 @@ pub(crate) struct Team {
 
 /// All teams.
 #[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct TeamList {
     /// By name.
     teams: Vec<Team>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 /// A team to be made, or another name for one.
@@ -80,9 +84,17 @@ impl Teams {
         &self,
         org: Org<perm::TeamsRead>,
         app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
     ) -> Result<Json<TeamList>, ApiError> {
-        let teams = teams::list(&app, &org).await?;
-        Ok(Json(TeamList { teams: teams.into_iter().map(Team::from).collect() }))
+        let limit = page::limit_or_most(limit.0)?;
+        let page = teams::list(&app, &org, limit, cursor.0.as_deref()).await?;
+        Ok(Json(TeamList {
+            teams: page.items.into_iter().map(Team::from).collect(),
+            next_cursor: page.next,
+        }))
     }
 
     /// Make a team without members and roles.

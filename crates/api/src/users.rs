@@ -5,10 +5,12 @@ use std::sync::Arc;
 use kici_domain::founding::real;
 use kici_domain::{App, users};
 use poem::web::Data;
+use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use crate::me::Me;
+use crate::page;
 use crate::problem::ApiError;
 use crate::routes::Tag;
 
@@ -42,9 +44,12 @@ pub(crate) struct UserOrg {
 
 /// The organizations that the person belongs to.
 #[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
 pub(crate) struct UserOrgs {
-    /// By name.
+    /// Those joined first at its head.
     orgs: Vec<UserOrg>,
+    /// Where the next page begins; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 pub(crate) struct Users;
@@ -65,9 +70,19 @@ impl Users {
 
     /// The organizations that the person belongs to.
     #[oai(path = "/user/orgs", method = "get", operation_id = "user_orgs")]
-    async fn orgs(&self, me: Me, app: Data<&Arc<App>>) -> Result<Json<UserOrgs>, ApiError> {
-        let found = users::orgs(&app, &me).await?;
-        let orgs = found
+    async fn orgs(
+        &self,
+        me: Me,
+        app: Data<&Arc<App>>,
+        /// How many at most: 1 to 200, 200 if left out.
+        limit: Query<Option<u64>>,
+        /// The `nextCursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<UserOrgs>, ApiError> {
+        let limit = page::limit_or_most(limit.0)?;
+        let page = users::orgs(&app, &me, limit, cursor.0.as_deref()).await?;
+        let orgs = page
+            .items
             .into_iter()
             .map(|org| UserOrg {
                 id: org.id.to_string(),
@@ -76,6 +91,6 @@ impl Users {
                 role: org.roles.join(", "),
             })
             .collect();
-        Ok(Json(UserOrgs { orgs }))
+        Ok(Json(UserOrgs { orgs, next_cursor: page.next }))
     }
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use kici_model::audit::{Action, Actor, AuditEntry};
 use kici_model::credentials::{Bearer, Credential, Means, Presented};
 use kici_model::orgs::OrgState;
+use kici_model::page::Limit;
 use kici_model::text::RequestId;
 use kici_model::{AuditId, OrgId};
 use kici_rbac::{
@@ -237,7 +238,7 @@ pub async fn enter_own<P: Permission>(app: &App, caller: Caller<'_>) -> Result<O
         | Bearer::Orchestrator { org, .. } => org,
         Bearer::Person { .. } => {
             let me = person::me(known.credential, presented, caller.request_id)?;
-            let orgs = app.store.orgs_of(me.grant()).await?;
+            let orgs = app.store.orgs_of(me.grant(), None, Limit::MOST).await?.items;
             match orgs.as_slice() {
                 [] => return Err(EnterError::Hidden),
                 [one] => one.id.clone(),

@@ -3,6 +3,7 @@
 use kici_model::api_keys::ApiKey;
 use kici_model::audit::Action;
 use kici_model::credentials::NewCredential;
+use kici_model::page::{Limit, Page};
 use kici_model::text::{Description, KeyName};
 use kici_model::{CredentialId, TokenKind};
 use kici_rbac::escalation::{self, Escalation};
@@ -11,7 +12,9 @@ use kici_store::{StoreError, WriteTx};
 use serde_json::json;
 
 use crate::credentials::{Made, days, days_between};
-use crate::{App, EnterError, Fault, Kind, Org, Trouble};
+use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
+
+const LIST: &str = "api-keys";
 
 /// Why an API key was not made.
 #[derive(Debug, thiserror::Error)]
@@ -82,12 +85,19 @@ pub struct NewApiKey {
     pub days: Option<u32>,
 }
 
-/// The keys in use, oldest first.
+/// A page of the keys in use, oldest first.
 ///
 /// # Errors
-/// The database fails.
-pub async fn list(app: &App, org: &Org<perm::ApiKeysRead>) -> Result<Vec<ApiKey>, ApiKeysError> {
-    Ok(app.store.api_keys(org.grant()).await?)
+/// A tampered cursor, or the database fails.
+pub async fn list(
+    app: &App,
+    org: &Org<perm::ApiKeysRead>,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<ApiKey, String>, ListError> {
+    let after = app.after(org.id().as_str(), LIST, cursor)?;
+    let page = app.store.api_keys(org.grant(), after.as_ref(), limit).await?;
+    Ok(app.page(org.id().as_str(), LIST, page))
 }
 
 /// Makes an API key, which must lie within what its maker holds.

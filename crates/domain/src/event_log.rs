@@ -5,17 +5,13 @@ use kici_model::page::{Limit, Page};
 use kici_model::text::DeliveryId;
 use kici_rbac::perm;
 
-use crate::cursor::InvalidCursor;
-use crate::{App, Fault, Kind, Org, Trouble};
+use crate::{App, Fault, Kind, ListError, Org, Trouble};
 
 const LIST: &str = "event-log";
 
-/// Why the event log could not be read.
+/// Why a delivery could not be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum EventLogError {
-    /// The cursor was not made by this server for this list.
-    #[error(transparent)]
-    Cursor(#[from] InvalidCursor),
     /// There is no such delivery.
     #[error("This organization has had no delivery with this id")]
     Missing,
@@ -27,7 +23,6 @@ pub enum EventLogError {
 impl Fault for EventLogError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Cursor(error) => error.kind(),
             Self::Missing => Kind::Missing,
             Self::Trouble(trouble) => trouble.kind(),
         }
@@ -35,7 +30,6 @@ impl Fault for EventLogError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Cursor(error) => error.code(),
             Self::Missing => "not_found",
             Self::Trouble(trouble) => trouble.code(),
         }
@@ -52,14 +46,10 @@ pub async fn list(
     filter: &EventFilter,
     limit: Limit,
     cursor: Option<&str>,
-) -> Result<Page<Event, String>, EventLogError> {
-    let after = app.after(org.id(), LIST, cursor)?;
-    let page = app
-        .store
-        .events(org.grant(), filter, after.as_ref(), limit)
-        .await
-        .map_err(Trouble::from)?;
-    Ok(app.page(org.id(), LIST, page))
+) -> Result<Page<Event, String>, ListError> {
+    let after = app.after(org.id().as_str(), LIST, cursor)?;
+    let page = app.store.events(org.grant(), filter, after.as_ref(), limit).await?;
+    Ok(app.page(org.id().as_str(), LIST, page))
 }
 
 /// The deliveries with this id, newest first: more than one when a sender has repeated it.

@@ -3,6 +3,7 @@
 
 use kici_model::audit::{Action, AuditEntry};
 use kici_model::identity_links::{Account, IdentityLink, LinkMethod};
+use kici_model::page::{Limit, Page};
 use kici_model::text::LinkedId;
 use kici_model::{IdentityLinkId, OrgId, UserId};
 use kici_rbac::{Granted, perm};
@@ -10,7 +11,9 @@ use kici_store::{StoreError, WriteTx};
 use serde_json::{Value, json};
 
 use crate::access::{Arrival, Interactive, Me};
-use crate::{App, EnterError, Fault, Kind, Trouble};
+use crate::{App, EnterError, Fault, Kind, ListError, Trouble};
+
+const LIST: &str = "identity-links";
 
 /// Why something could not be done with a link.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +53,19 @@ impl Fault for IdentityLinksError {
     }
 }
 
-/// The person's accounts, by provider.
+/// A page of the person's accounts, those linked first at its head.
 ///
 /// # Errors
-/// The database fails.
-pub async fn list(app: &App, me: &Me) -> Result<Vec<IdentityLink>, IdentityLinksError> {
-    Ok(app.store.identity_links(me.grant()).await?)
+/// A tampered cursor, or the database fails.
+pub async fn list(
+    app: &App,
+    me: &Me,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<IdentityLink, String>, ListError> {
+    let after = app.after(me.id().as_str(), LIST, cursor)?;
+    let page = app.store.identity_links(me.grant(), after.as_ref(), limit).await?;
+    Ok(app.page(me.id().as_str(), LIST, page))
 }
 
 /// Ends a link of the person. It is made anew when they sign in, as long as the identity provider

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use kici_model::audit::Action;
 use kici_model::invites::Invite;
+use kici_model::page::{Limit, Page};
 use kici_model::text::Email;
 use kici_model::{InviteId, RoleId};
 use kici_rbac::escalation::{self, Escalation};
@@ -19,7 +20,9 @@ use serde_json::json;
 pub use answer::{accept, decline, pending};
 
 use crate::ports::Mail;
-use crate::{App, EnterError, Fault, Kind, Org, Trouble};
+use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
+
+const LIST: &str = "invites";
 
 /// How long an invitation is open.
 pub const OPEN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -112,12 +115,19 @@ pub struct Sent {
     pub is_mailed: bool,
 }
 
-/// The open invitations, oldest first.
+/// A page of the open invitations, oldest first.
 ///
 /// # Errors
-/// The database fails.
-pub async fn list(app: &App, org: &Org<perm::MembersRead>) -> Result<Vec<Invite>, InvitesError> {
-    Ok(app.store.invites(org.grant()).await?)
+/// A tampered cursor, or the database fails.
+pub async fn list(
+    app: &App,
+    org: &Org<perm::MembersRead>,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<Invite, String>, ListError> {
+    let after = app.after(org.id().as_str(), LIST, cursor)?;
+    let page = app.store.invites(org.grant(), after.as_ref(), limit).await?;
+    Ok(app.page(org.id().as_str(), LIST, page))
 }
 
 /// Invites an address. Without roles it will have Member, while that exists.

@@ -40,7 +40,7 @@ pub mod webhooks;
 
 pub use access::{Caller, EnterError, Link, Me, Org};
 pub use app::{App, Settings};
-pub use cursor::InvalidCursor;
+pub use cursor::{InvalidCursor, ListError};
 pub use digest::sha256;
 pub use fault::{Fault, Kind, Trouble};
 pub use kici_wire::shorten;

@@ -18,7 +18,7 @@ pub use remove::{leave, remove};
 pub use roles::{add, set_roles};
 pub use suspend::{suspend, unsuspend};
 
-use crate::{EnterError, Fault, InvalidCursor, Kind, Org, Trouble};
+use crate::{EnterError, Fault, Kind, Org, Trouble};
 
 /// Why something could not be done with a member.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +32,6 @@ pub enum MembersError {
     /// There is no such member.
     #[error("This organization has no member `{0}`")]
     NoMember(UserId),
-    /// The cursor was not made by this server for this list.
-    #[error(transparent)]
-    Cursor(#[from] InvalidCursor),
     /// Somebody acts for them, and they have to do it themselves.
     #[error("Only people leave: use a personal access token (`kici_pat_`)")]
     PersonRequired,
@@ -76,7 +73,6 @@ impl Fault for MembersError {
             Self::OwnersOnly | Self::PersonRequired | Self::Limited | Self::Escalation(_) => {
                 Kind::Denied
             }
-            Self::Cursor(error) => error.kind(),
             Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
@@ -91,7 +87,6 @@ impl Fault for MembersError {
             Self::OwnersOnly => "owners_only",
             Self::PersonRequired => "person_required",
             Self::Limited | Self::Escalation(_) => "escalation",
-            Self::Cursor(error) => error.code(),
             Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }

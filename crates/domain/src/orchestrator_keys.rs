@@ -4,6 +4,7 @@
 use kici_model::audit::Action;
 use kici_model::credentials::NewCredential;
 use kici_model::orchestrator_keys::OrchestratorKey;
+use kici_model::page::{Limit, Page};
 use kici_model::text::{Description, KeyName};
 use kici_model::{CredentialId, RoutingPattern, TokenKind};
 use kici_rbac::perm;
@@ -11,7 +12,9 @@ use kici_store::{StoreError, WriteTx};
 use serde_json::json;
 
 use crate::credentials::{Made, days};
-use crate::{App, EnterError, Fault, Kind, Org, Trouble};
+use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
+
+const LIST: &str = "orchestrator-keys";
 
 /// The most patterns of one key.
 pub const MOST_PATTERNS: usize = 50;
@@ -86,15 +89,19 @@ pub struct NewOrchestratorKey {
     pub patterns: Option<Vec<RoutingPattern>>,
 }
 
-/// The keys in use, oldest first.
+/// A page of the keys in use, oldest first.
 ///
 /// # Errors
-/// The database fails.
+/// A tampered cursor, or the database fails.
 pub async fn list(
     app: &App,
     org: &Org<perm::ApiKeysRead>,
-) -> Result<Vec<OrchestratorKey>, OrchestratorKeysError> {
-    Ok(app.store.orchestrator_keys(org.grant()).await?)
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<OrchestratorKey, String>, ListError> {
+    let after = app.after(org.id().as_str(), LIST, cursor)?;
+    let page = app.store.orchestrator_keys(org.grant(), after.as_ref(), limit).await?;
+    Ok(app.page(org.id().as_str(), LIST, page))
 }
 
 /// Makes a key.

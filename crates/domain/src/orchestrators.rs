@@ -1,9 +1,12 @@
 //! Orchestrators that are connected right now, and what must be known of them while they are away.
 
 use kici_model::orchestrators::{DashboardWrites, Orchestrator};
+use kici_model::page::{Limit, Page};
 use kici_rbac::perm;
 
-use crate::{App, Link, Org, Trouble};
+use crate::{App, Link, ListError, Org, Trouble};
+
+const LIST: &str = "orchestrators";
 
 /// A cluster that is connected, and what it lets the dashboard write.
 #[derive(Debug)]
@@ -14,21 +17,29 @@ pub struct Connected {
     pub dashboard_writes: Option<DashboardWrites>,
 }
 
-/// Who is connected, one entry for each cluster name.
+/// A page of who is connected, one entry for each cluster name, by that.
 ///
 /// # Errors
-/// The database fails.
+/// A tampered cursor, or the database fails.
 pub async fn list(
     app: &App,
     org: &Org<perm::WebhookSourcesRead>,
-) -> Result<Vec<Connected>, Trouble> {
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<Connected, String>, ListError> {
+    let after: Option<String> = app.after(org.id().as_str(), LIST, cursor)?;
     let mut kept = app.store.dashboard_writes(org.grant()).await?;
-    let live = app.relay.orchestrators(org.grant()).into_iter();
-    let list = live.map(|orchestrator| Connected {
-        dashboard_writes: kept.remove(orchestrator.cluster_name.as_deref().unwrap_or_default()),
+    let mut live = app.relay.orchestrators(org.grant());
+    // The one without a name is the first.
+    let name = |one: &Orchestrator| one.cluster_name.clone().unwrap_or_default();
+    live.sort_by_key(name);
+    live.retain(|one| after.as_ref().is_none_or(|after| name(one) > *after));
+    let Page { items, next } = app.page(org.id().as_str(), LIST, Page::cut(live, limit, name));
+    let connected = items.into_iter().map(|orchestrator| Connected {
+        dashboard_writes: kept.remove(&name(&orchestrator)),
         orchestrator,
     });
-    Ok(list.collect())
+    Ok(Page { items: connected.collect(), next })
 }
 
 /// Keeps what a cluster lets the dashboard write. A process that was just started does not say: what

@@ -2,6 +2,7 @@
 
 use kici_model::audit::Action;
 use kici_model::credentials::{Means, NewCredential};
+use kici_model::page::{Limit, Page};
 use kici_model::personal_tokens::PersonalToken;
 use kici_model::text::{AgentLabel, KeyName};
 use kici_model::{CredentialId, TokenKind};
@@ -10,7 +11,9 @@ use kici_store::StoreError;
 
 use crate::access::Me;
 use crate::credentials::{Made, days};
-use crate::{App, EnterError, Fault, Kind, Trouble};
+use crate::{App, EnterError, Fault, Kind, ListError, Trouble};
+
+const LIST: &str = "pats";
 
 /// How long a token works whose maker does not say, in days.
 pub const DEFAULT_DAYS: u32 = 120;
@@ -103,16 +106,23 @@ pub struct NewPersonalToken {
     pub days: Option<u32>,
 }
 
-/// The person's tokens in use, oldest first. One with bounds sees itself and no other.
+/// A page of the person's tokens in use, oldest first. One with bounds sees itself and no other.
 ///
 /// # Errors
-/// The database fails.
-pub async fn list(app: &App, me: &Me) -> Result<Vec<PersonalToken>, PersonalTokensError> {
-    let mut tokens = app.store.personal_tokens(me.grant()).await?;
-    if me.is_limited() {
-        tokens.retain(|token| *me.means() == Means::Token(token.id.clone()));
-    }
-    Ok(tokens)
+/// A tampered cursor, or the database fails.
+pub async fn list(
+    app: &App,
+    me: &Me,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<PersonalToken, String>, ListError> {
+    let after = app.after(me.id().as_str(), LIST, cursor)?;
+    let only = match me.means() {
+        Means::Token(id) if me.is_limited() => Some(id),
+        _ => None,
+    };
+    let page = app.store.personal_tokens(me.grant(), only, after.as_ref(), limit).await?;
+    Ok(app.page(me.id().as_str(), LIST, page))
 }
 
 /// Makes a token.

@@ -6,6 +6,7 @@ mod templates;
 use std::collections::BTreeSet;
 
 use kici_model::audit::Action;
+use kici_model::page::{Limit, Page};
 use kici_model::roles::Role;
 use kici_model::text::{Description, RoleName};
 use kici_model::{OrgId, RoleId};
@@ -20,7 +21,9 @@ pub use templates::{TEMPLATES, Template};
 use crate::invites::{is_for_the_invited, receives};
 use crate::members::MembersError;
 use crate::teams::TeamsError;
-use crate::{App, EnterError, Fault, Kind, Org, Trouble};
+use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
+
+const LIST: &str = "roles";
 
 /// Why something could not be done with a role.
 #[derive(Debug, thiserror::Error)]
@@ -114,12 +117,19 @@ pub struct RoleChange {
     pub patterns: Option<Vec<RepoPattern>>,
 }
 
-/// All roles, by name.
+/// A page of the roles, by name.
 ///
 /// # Errors
-/// The database fails.
-pub async fn list(app: &App, org: &Org<perm::MembersRead>) -> Result<Vec<Role>, RolesError> {
-    Ok(app.store.roles(org.grant()).await?)
+/// A tampered cursor, or the database fails.
+pub async fn list(
+    app: &App,
+    org: &Org<perm::MembersRead>,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<Role, String>, ListError> {
+    let after: Option<String> = app.after(org.id().as_str(), LIST, cursor)?;
+    let page = app.store.roles(org.grant(), after.as_deref(), limit).await?;
+    Ok(app.page(org.id().as_str(), LIST, page))
 }
 
 /// One role.

@@ -3,6 +3,7 @@
 
 use kici_model::audit::Action;
 use kici_model::credentials::NewCredential;
+use kici_model::page::{Limit, Page};
 use kici_model::service_accounts::{ServiceAccount, ServiceAccountKey};
 use kici_model::text::{AccountName, Description, KeyName};
 use kici_model::{CredentialId, ServiceAccountId, TokenKind};
@@ -12,7 +13,10 @@ use kici_store::{StoreError, WriteTx};
 use serde_json::json;
 
 use crate::credentials::{Made, days, days_between};
-use crate::{App, EnterError, Fault, Kind, Org, Trouble};
+use crate::{App, EnterError, Fault, InvalidCursor, Kind, ListError, Org, Trouble};
+
+const LIST: &str = "service-accounts";
+const KEYS: &str = "service-account-keys";
 
 /// Why something could not be done with a service account.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,9 @@ pub enum ServiceAccountsError {
     /// What the caller held has ended meanwhile.
     #[error(transparent)]
     Enter(#[from] EnterError),
+    /// The cursor was not made by this server for this list.
+    #[error(transparent)]
+    Cursor(#[from] InvalidCursor),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -58,6 +65,7 @@ impl Fault for ServiceAccountsError {
             Self::NameTaken(_) | Self::Rotated => Kind::Conflict,
             Self::Escalation(_) | Self::NoPerson => Kind::Denied,
             Self::Enter(error) => error.kind(),
+            Self::Cursor(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -70,6 +78,7 @@ impl Fault for ServiceAccountsError {
             Self::Escalation(_) => "escalation",
             Self::NoPerson => "person_required",
             Self::Enter(error) => error.code(),
+            Self::Cursor(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -106,15 +115,19 @@ pub struct NewServiceAccountKey {
     pub days: Option<u32>,
 }
 
-/// All service accounts, by name.
+/// A page of the service accounts, by name.
 ///
 /// # Errors
-/// The database fails.
+/// A tampered cursor, or the database fails.
 pub async fn list(
     app: &App,
     org: &Org<perm::ApiKeysRead>,
-) -> Result<Vec<ServiceAccount>, ServiceAccountsError> {
-    Ok(app.store.service_accounts(org.grant()).await?)
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<ServiceAccount, String>, ListError> {
+    let after: Option<String> = app.after(org.id().as_str(), LIST, cursor)?;
+    let page = app.store.service_accounts(org.grant(), after.as_deref(), limit).await?;
+    Ok(app.page(org.id().as_str(), LIST, page))
 }
 
 /// Makes an account, without any key yet.
@@ -195,7 +208,7 @@ pub async fn delete(
     Ok(tx.commit(entry).await?)
 }
 
-/// The keys in use of an account, oldest first.
+/// A page of the keys in use of an account, oldest first.
 ///
 /// # Errors
 /// There is no such account, or the database fails.
@@ -203,9 +216,12 @@ pub async fn keys(
     app: &App,
     org: &Org<perm::ApiKeysRead>,
     id: &ServiceAccountId,
-) -> Result<Vec<ServiceAccountKey>, ServiceAccountsError> {
-    let keys = app.store.service_account_keys(org.grant(), id).await?;
-    keys.ok_or(ServiceAccountsError::Missing)
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<ServiceAccountKey, String>, ServiceAccountsError> {
+    let after = app.after(id.as_str(), KEYS, cursor)?;
+    let page = app.store.service_account_keys(org.grant(), id, after.as_ref(), limit).await?;
+    Ok(app.page(id.as_str(), KEYS, page.ok_or(ServiceAccountsError::Missing)?))
 }
 
 /// Adds a key to an account.

@@ -3,11 +3,14 @@
 use kici_model::SessionId;
 use kici_model::audit::Action;
 use kici_model::credentials::Means;
+use kici_model::page::{Limit, Page};
 use kici_model::sessions::{IDLE, LONGEST, Session, SessionToken};
 use kici_store::StoreError;
 
 use crate::access::{Me, Presents};
-use crate::{App, Caller, EnterError, Fault, Kind, Trouble, access};
+use crate::{App, Caller, EnterError, Fault, Kind, ListError, Trouble, access};
+
+const LIST: &str = "sessions";
 
 /// How much is kept of what a browser says that it is, in characters.
 const USER_AGENT: usize = 200;
@@ -60,20 +63,24 @@ impl Fault for SessionsError {
 ///
 /// # Errors
 /// The database fails.
-pub async fn list(app: &App, me: &Me) -> Result<Vec<(Session, bool)>, SessionsError> {
+pub async fn list(
+    app: &App,
+    me: &Me,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<(Session, bool), String>, ListError> {
+    let after = app.after(me.id().as_str(), LIST, cursor)?;
     if me.is_limited() {
-        return Ok(Vec::new());
+        return Ok(Page { items: Vec::new(), next: None });
     }
     let now = app.clock.now();
-    let sessions = app.store.sessions(me.grant(), now - IDLE, now).await?;
-    let is_own = |session: &Session| *me.means() == Means::Session(session.id.clone());
-    Ok(sessions
-        .into_iter()
-        .map(|session| {
-            let is_own = is_own(&session);
-            (session, is_own)
-        })
-        .collect())
+    let page = app.store.sessions(me.grant(), now - IDLE, now, after.as_ref(), limit).await?;
+    let Page { items, next } = app.page(me.id().as_str(), LIST, page);
+    let with_own = |session: Session| {
+        let is_own = *me.means() == Means::Session(session.id.clone());
+        (session, is_own)
+    };
+    Ok(Page { items: items.into_iter().map(with_own).collect(), next })
 }
 
 /// Ends a session of the person, be it the one that they use.

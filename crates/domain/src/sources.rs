@@ -1,21 +1,31 @@
 //! Webhook sources: orchestrators register them, people look at them.
 
+use kici_model::page::{Limit, Page};
 use kici_model::sources::{Registration, Source};
 use kici_model::{OrgId, RoutingKey, SourceId};
 use kici_rbac::perm;
 use kici_wire::{Accepted, RegisteredSource, Rejected, shorten};
 
-use crate::{App, Link, Org, Trouble};
+use crate::{App, Link, ListError, Org, Trouble};
+
+const LIST: &str = "sources";
 
 /// How long names and slugs are kept.
 const LONGEST: usize = 200;
 
-/// All sources of the organisation, by routing key.
+/// A page of the sources of the organisation, by routing key.
 ///
 /// # Errors
-/// The database fails.
-pub async fn list(app: &App, org: &Org<perm::WebhookSourcesRead>) -> Result<Vec<Source>, Trouble> {
-    Ok(app.store.sources(org.grant()).await?)
+/// A tampered cursor, or the database fails.
+pub async fn list(
+    app: &App,
+    org: &Org<perm::WebhookSourcesRead>,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<Source, String>, ListError> {
+    let after: Option<String> = app.after(org.id().as_str(), LIST, cursor)?;
+    let page = app.store.sources(org.grant(), after.as_deref(), limit).await?;
+    Ok(app.page(org.id().as_str(), LIST, page))
 }
 
 /// What became of a registration.

@@ -2,6 +2,7 @@
 //! has, as with a role that is assigned directly.
 
 use kici_model::audit::Action;
+use kici_model::page::{Limit, Page};
 use kici_model::teams::{FullTeam, Team};
 use kici_model::text::TeamName;
 use kici_model::{RoleId, TeamId, UserId};
@@ -11,7 +12,9 @@ use kici_rbac::simulate::{Change, NotThere, simulate};
 use kici_store::StoreError;
 use serde_json::json;
 
-use crate::{App, EnterError, Fault, Kind, Org, Trouble};
+use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
+
+const LIST: &str = "teams";
 
 /// Why something could not be done with a team.
 #[derive(Debug, thiserror::Error)]
@@ -92,12 +95,19 @@ pub async fn create(
     Ok(team)
 }
 
-/// All teams by name, with their members and roles.
+/// A page of the teams by name, with their members and roles.
 ///
 /// # Errors
-/// The database fails.
-pub async fn list(app: &App, org: &Org<perm::TeamsRead>) -> Result<Vec<FullTeam>, TeamsError> {
-    Ok(app.store.teams(org.grant()).await?)
+/// A tampered cursor, or the database fails.
+pub async fn list(
+    app: &App,
+    org: &Org<perm::TeamsRead>,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<FullTeam, String>, ListError> {
+    let after: Option<String> = app.after(org.id().as_str(), LIST, cursor)?;
+    let page = app.store.teams(org.grant(), after.as_deref(), limit).await?;
+    Ok(app.page(org.id().as_str(), LIST, page))
 }
 
 /// Gives a team another name.

@@ -1,10 +1,13 @@
 //! The signed-in person: who they are, and where they belong.
 
 use kici_model::orgs::OrgOfPerson;
+use kici_model::page::{Limit, Page};
 use kici_model::users::User;
 
 use crate::access::Me;
-use crate::{App, EnterError, Trouble};
+use crate::{App, EnterError, ListError};
+
+const LIST: &str = "orgs";
 
 /// The person themselves.
 ///
@@ -14,10 +17,17 @@ pub async fn get(app: &App, me: &Me) -> Result<User, EnterError> {
     app.store.person(me.grant()).await?.ok_or(EnterError::Unknown)
 }
 
-/// The organisations that they belong to, by name.
+/// A page of the organisations that they belong to, those joined first at its head.
 ///
 /// # Errors
-/// The database fails.
-pub async fn orgs(app: &App, me: &Me) -> Result<Vec<OrgOfPerson>, Trouble> {
-    Ok(app.store.orgs_of(me.grant()).await?)
+/// A tampered cursor, or the database fails.
+pub async fn orgs(
+    app: &App,
+    me: &Me,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<OrgOfPerson, String>, ListError> {
+    let after = app.after(me.id().as_str(), LIST, cursor)?;
+    let page = app.store.orgs_of(me.grant(), after.as_ref(), limit).await?;
+    Ok(app.page(me.id().as_str(), LIST, page))
 }

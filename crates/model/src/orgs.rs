@@ -41,4 +41,6 @@ pub struct OrgOfPerson {
     pub is_owner: bool,
     /// The names of the roles that are assigned to them directly.
     pub roles: Vec<String>,
+    /// Since when they are a member.
+    pub joined_at: Timestamp,
 }

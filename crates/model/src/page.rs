@@ -1,4 +1,4 @@
-//! Pages of lists: newest first, by keyset, so that a page costs the same however deep it lies.
+//! Pages of lists, by keyset, so that a page costs the same however deep it lies.
 
 use crate::Timestamp;
 
@@ -9,8 +9,10 @@ pub struct Limit(u64);
 impl Limit {
     /// What a caller gets who does not say.
     pub const DEFAULT: Self = Self(50);
-    /// The most.
+    /// The most, as a number.
     pub const MAX: u64 = 200;
+    /// The most.
+    pub const MOST: Self = Self(Self::MAX);
 
     /// `None` outside 1 to 200.
     #[must_use]
@@ -43,15 +45,24 @@ pub struct Page<T, C> {
     pub next: Option<C>,
 }
 
-impl<T> Page<T, Position> {
+impl<T, C> Page<T, C> {
     /// The page of `items`, of which one more than `limit` was asked for, to see whether there is a
     /// next page.
     #[must_use]
-    pub fn cut(mut items: Vec<T>, limit: Limit, position: impl Fn(&T) -> Position) -> Self {
+    pub fn cut(mut items: Vec<T>, limit: Limit, position: impl Fn(&T) -> C) -> Self {
         let full = usize::try_from(limit.get()).unwrap_or(usize::MAX);
         let has_more = items.len() > full;
         items.truncate(full);
         let next = items.last().filter(|_| has_more).map(position);
         Self { items, next }
+    }
+
+    /// The same page of what `make` makes of the items.
+    ///
+    /// # Errors
+    /// The first that `make` gives.
+    pub fn try_map<U, E>(self, make: impl FnMut(T) -> Result<U, E>) -> Result<Page<U, C>, E> {
+        let items = self.items.into_iter().map(make).collect::<Result<_, E>>()?;
+        Ok(Page { items, next: self.next })
     }
 }

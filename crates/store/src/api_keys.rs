@@ -2,6 +2,7 @@
 
 use kici_model::api_keys::ApiKey;
 use kici_model::credentials::NewCredential;
+use kici_model::page::{Limit, Page, Position};
 use kici_model::{CredentialId, OrgId, Timestamp, TokenKind, UserId};
 use kici_rbac::{Granted, Matrix, perm};
 
@@ -12,17 +13,18 @@ use crate::error::OrCorrupt;
 use crate::{Store, StoreError, WriteTx, roles};
 
 impl Store {
-    /// The keys that are not revoked, oldest first.
+    /// A page of the keys that are not revoked, oldest first, beginning behind `after`.
     ///
     /// # Errors
     /// The database fails.
     pub async fn api_keys(
         &self,
         grant: &Granted<perm::ApiKeysRead, OrgId>,
-    ) -> Result<Vec<ApiKey>, StoreError> {
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<ApiKey, Position>, StoreError> {
         let whose = credentials::of_org(grant.tenant());
-        let rows = credentials::list(self, TokenKind::ApiKey, whose).await?;
-        rows.into_iter().map(key).collect()
+        credentials::list(self, TokenKind::ApiKey, whose, key, after, limit).await
     }
 }
 
@@ -36,7 +38,7 @@ impl Store {
         grant: &Granted<perm::MembersRead, OrgId>,
     ) -> Result<Vec<(UserId, Matrix)>, StoreError> {
         let whose = credentials::of_org(grant.tenant());
-        let rows = credentials::list(self, TokenKind::ApiKey, whose).await?;
+        let rows = credentials::in_use(TokenKind::ApiKey, whose).all(&self.read).await?;
         let pair = |row| key(row).map(|key| (key.created_by, key.permissions));
         rows.into_iter().map(pair).collect()
     }

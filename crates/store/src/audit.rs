@@ -4,14 +4,14 @@ use kici_model::audit::{AuditEntry, AuditFilter, AuditRecord, Outcome};
 use kici_model::page::{Limit, Page, Position};
 use kici_model::{OrgId, Timestamp};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    QueryFilter,
 };
 
 use crate::error::OrCorrupt;
-use crate::{RecordTx, Store, StoreError};
+use crate::{RecordTx, Store, StoreError, page};
 
 const TABLE: &str = "audit_log";
 
@@ -32,23 +32,21 @@ impl Store {
         after: Option<&Position>,
         limit: Limit,
     ) -> Result<Page<AuditRecord, Position>, StoreError> {
-        let mut query = row::Entity::find()
+        let select = row::Entity::find()
             .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
-            .filter(condition(filter))
-            .order_by_desc(row::Column::CreatedAt)
-            .order_by_desc(row::Column::Id)
-            .limit(limit.get() + 1);
-        if let Some(Position { at, id }) = after {
-            query = query.filter(row::Column::CreatedAt.lte(at.to_utc())).filter(
-                Condition::any()
-                    .add(row::Column::CreatedAt.lt(at.to_utc()))
-                    .add(row::Column::Id.lt(id.as_str())),
-            );
-        }
-        let rows = query.all(&self.read).await?;
-        let records = rows.into_iter().map(record).collect::<Result<Vec<_>, _>>()?;
-        let position = |record: &AuditRecord| Position { at: record.at, id: record.id.to_string() };
-        Ok(Page::cut(records, limit, position))
+            .filter(condition(filter));
+        let columns = [row::Column::CreatedAt, row::Column::Id];
+        page::by_time(
+            &self.read,
+            select,
+            columns,
+            Order::Desc,
+            |row| (row.created_at, row.id.as_str()),
+            after,
+            limit,
+        )
+        .await?
+        .try_map(record)
     }
 }
 

@@ -1,19 +1,21 @@
 //! The rows behind every kind of key. Of a token only the hash and the first characters are here.
 
 use kici_model::credentials::{Expiring, NewCredential};
+use kici_model::page::{Limit, Page, Position};
 use kici_model::text::AgentLabel;
 use kici_model::{
     CredentialId, OrgId, RoutingPattern, ServiceAccountId, Timestamp, TokenKind, UserId,
 };
 use kici_rbac::{Granted, Matrix, perm};
 use sea_orm::prelude::DateTimeUtc;
+use sea_orm::sea_query::Order;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
-    QueryFilter, QueryOrder, QueryResult, Statement,
+    QueryFilter, QueryResult, Select, Statement,
 };
 
 use crate::error::OrCorrupt;
-use crate::{RecordTx, Store, StoreError, WriteTx};
+use crate::{RecordTx, Store, StoreError, WriteTx, page};
 
 pub(crate) const TABLE: &str = "credentials";
 
@@ -297,19 +299,36 @@ pub(crate) async fn revoke_all_of(
     Ok(())
 }
 
-/// The credentials in use that `whose` describes, oldest first.
-pub(crate) async fn list(
-    store: &Store,
-    kind: TokenKind,
-    whose: Condition,
-) -> Result<Vec<row::Model>, StoreError> {
-    let query = row::Entity::find()
+/// The credentials in use that `whose` describes.
+pub(crate) fn in_use(kind: TokenKind, whose: Condition) -> Select<row::Entity> {
+    row::Entity::find()
         .filter(whose)
         .filter(row::Column::Kind.eq(kind.as_str()))
         .filter(row::Column::RevokedAt.is_null())
-        .order_by_asc(row::Column::CreatedAt)
-        .order_by_asc(row::Column::Id);
-    Ok(query.all(&store.read).await?)
+}
+
+/// A page of the credentials in use that `whose` describes, oldest first, each read by `read`.
+pub(crate) async fn list<T>(
+    store: &Store,
+    kind: TokenKind,
+    whose: Condition,
+    read: fn(row::Model) -> Result<T, StoreError>,
+    after: Option<&Position>,
+    limit: Limit,
+) -> Result<Page<T, Position>, StoreError> {
+    let columns = [row::Column::CreatedAt, row::Column::Id];
+    let select = in_use(kind, whose);
+    page::by_time(
+        &store.read,
+        select,
+        columns,
+        Order::Asc,
+        |row| (row.created_at, row.id.as_str()),
+        after,
+        limit,
+    )
+    .await?
+    .try_map(read)
 }
 
 /// Whether a credential belongs to this organisation.

@@ -5,14 +5,14 @@ use kici_model::page::{Limit, Page, Position};
 use kici_model::text::DeliveryId;
 use kici_model::{OrgId, Timestamp};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
     QueryOrder, QuerySelect,
 };
 
 use crate::error::OrCorrupt;
-use crate::{RecordTx, Store, StoreError};
+use crate::{RecordTx, Store, StoreError, page};
 
 const TABLE: &str = "event_log";
 
@@ -48,26 +48,21 @@ impl Store {
         after: Option<&Position>,
         limit: Limit,
     ) -> Result<Page<Event, Position>, StoreError> {
-        let mut query = row::Entity::find()
+        let select = row::Entity::find()
             .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
-            .filter(condition(filter))
-            .order_by_desc(row::Column::ReceivedAt)
-            .order_by_desc(row::Column::Id)
-            .limit(limit.get() + 1);
-        if let Some(Position { at, id }) = after {
-            // Row values would read better, but SQLite only uses the index for this form.
-            query = query.filter(row::Column::ReceivedAt.lte(at.to_utc())).filter(
-                Condition::any()
-                    .add(row::Column::ReceivedAt.lt(at.to_utc()))
-                    .add(row::Column::Id.lt(id.as_str())),
-            );
-        }
-        let rows = query.all(&self.read).await?;
-        let items = rows.into_iter().map(event).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(items, limit, |event| Position {
-            at: event.received_at,
-            id: event.id.to_string(),
-        }))
+            .filter(condition(filter));
+        let columns = [row::Column::ReceivedAt, row::Column::Id];
+        page::by_time(
+            &self.read,
+            select,
+            columns,
+            Order::Desc,
+            |row| (row.received_at, row.id.as_str()),
+            after,
+            limit,
+        )
+        .await?
+        .try_map(event)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Accounts that people have at other providers.
 
 use kici_model::identity_links::{Account, IdentityLink};
+use kici_model::page::{Limit, Page, Position};
 use kici_model::text::LinkedId;
 use kici_model::{IdentityLinkId, OrgId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend,
     EntityTrait, QueryFilter, QueryOrder,
@@ -12,21 +13,34 @@ use sea_orm::{
 
 use crate::error::OrCorrupt;
 use crate::members::memberships;
-use crate::{Store, StoreError, WriteTx};
+use crate::{Store, StoreError, WriteTx, page};
 
 const TABLE: &str = "identity_links";
 
 impl Store {
-    /// The person's accounts, by provider.
+    /// A page of the person's accounts, those linked first at its head, beginning behind `after`.
     ///
     /// # Errors
     /// The database fails.
     pub async fn identity_links(
         &self,
         grant: &Granted<perm::Person, UserId>,
-    ) -> Result<Vec<IdentityLink>, StoreError> {
-        let rows = of(grant.tenant()).all(&self.read).await?;
-        rows.into_iter().map(link).collect()
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<IdentityLink, Position>, StoreError> {
+        let columns = [row::Column::LinkedAt, row::Column::Id];
+        let select = of(grant.tenant());
+        page::by_time(
+            &self.read,
+            select,
+            columns,
+            Order::Asc,
+            |row| (row.linked_at, row.id.as_str()),
+            after,
+            limit,
+        )
+        .await?
+        .try_map(link)
     }
 
     /// The accounts of these people, as far as they are members of the organisation, by provider.

@@ -3,38 +3,50 @@
 use std::collections::BTreeSet;
 
 use kici_model::invites::{Invite, PendingInvite, Settled};
+use kici_model::page::{Limit, Page, Position};
 use kici_model::text::Email;
 use kici_model::{InviteId, OrgId, RoleId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
+use sea_orm::sea_query::Order;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, Statement,
+    QueryFilter, Statement,
 };
 
 use crate::error::OrCorrupt;
 use crate::members::memberships;
 use crate::org_chart::MayCompare;
-use crate::{Store, StoreError, WriteTx, users};
+use crate::{Store, StoreError, WriteTx, page, users};
 
 const TABLE: &str = "invites";
 
 impl Store {
-    /// The open invitations of the organisation, oldest first; those that have expired too.
+    /// A page of the open invitations of the organisation, oldest first, beginning behind `after`;
+    /// those that have expired too.
     ///
     /// # Errors
     /// The database fails.
     pub async fn invites(
         &self,
         grant: &Granted<perm::MembersRead, OrgId>,
-    ) -> Result<Vec<Invite>, StoreError> {
-        let rows = row::Entity::find()
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<Invite, Position>, StoreError> {
+        let select = row::Entity::find()
             .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
-            .filter(row::Column::SettledAs.is_null())
-            .order_by_asc(row::Column::CreatedAt)
-            .order_by_asc(row::Column::Id)
-            .all(&self.read)
-            .await?;
-        rows.into_iter().map(invite).collect()
+            .filter(row::Column::SettledAs.is_null());
+        let columns = [row::Column::CreatedAt, row::Column::Id];
+        page::by_time(
+            &self.read,
+            select,
+            columns,
+            Order::Asc,
+            |row| (row.created_at, row.id.as_str()),
+            after,
+            limit,
+        )
+        .await?
+        .try_map(invite)
     }
 }
 
@@ -45,21 +57,30 @@ SELECT i.id, i.org_id, i.email, i.role_ids, i.invited_by, i.created_at, i.expire
 FROM identities n
 JOIN invites i ON i.email = n.email AND i.settled_as IS NULL
 JOIN orgs o ON o.id = i.org_id
-WHERE n.user_id = $1 AND n.email_verified AND ($2 IS NULL OR i.id = $2) AND NOT EXISTS (
+WHERE n.user_id = $1 AND n.email_verified AND ($2 IS NULL OR i.id = $2)
+    AND ($3 IS NULL OR i.created_at < $3 OR i.created_at = $3 AND i.id < $4) AND NOT EXISTS (
     SELECT 1 FROM identities later
     WHERE later.email = n.email AND later.email_verified AND later.user_id <> n.user_id
         AND later.last_seen_at > n.last_seen_at
 )
 ORDER BY i.created_at DESC, i.id DESC
-LIMIT 200";
+LIMIT $5";
 
-/// All of them, or the one.
+/// The one, or `limit` of them and one more, beginning behind `after`.
 async fn pending(
     db: &impl ConnectionTrait,
     user: &UserId,
     one: Option<&InviteId>,
+    after: Option<&Position>,
+    limit: Limit,
 ) -> Result<Vec<PendingInvite>, StoreError> {
-    let values = [user.as_str().into(), one.map(InviteId::to_string).into()];
+    let values = [
+        user.as_str().into(),
+        one.map(InviteId::to_string).into(),
+        after.map(|after| after.at.to_utc()).into(),
+        after.map(|after| after.id.clone()).into(),
+        i64::try_from(limit.get() + 1).unwrap_or(i64::MAX).into(),
+    ];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), PENDING, values);
     let mut found = Vec::new();
     for row in db.query_all_raw(statement).await? {
@@ -83,15 +104,22 @@ async fn pending(
 }
 
 impl Store {
-    /// The open invitations to the address that a person has verified, newest first, at most 200.
+    /// A page of the open invitations to the address that a person has verified, newest first,
+    /// beginning behind `after`.
     ///
     /// # Errors
     /// The database fails.
     pub async fn pending_invites(
         &self,
         grant: &Granted<perm::Person, UserId>,
-    ) -> Result<Vec<PendingInvite>, StoreError> {
-        pending(&self.read, grant.tenant(), None).await
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<PendingInvite, Position>, StoreError> {
+        let found = pending(&self.read, grant.tenant(), None, after, limit).await?;
+        Ok(Page::cut(found, limit, |pending| Position {
+            at: pending.invite.created_at,
+            id: pending.invite.id.to_string(),
+        }))
     }
 }
 
@@ -105,7 +133,7 @@ impl WriteTx {
         grant: &Granted<perm::Person, UserId>,
         id: &InviteId,
     ) -> Result<Option<Invite>, StoreError> {
-        let found = pending(&self.tx, grant.tenant(), Some(id)).await?;
+        let found = pending(&self.tx, grant.tenant(), Some(id), None, Limit::DEFAULT).await?;
         Ok(found.into_iter().map(|pending| pending.invite).next())
     }
 

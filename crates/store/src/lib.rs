@@ -22,6 +22,7 @@ mod orchestrator_keys;
 mod orchestrators;
 mod org_chart;
 mod orgs;
+mod page;
 mod personal_tokens;
 mod roles;
 mod server_keys;

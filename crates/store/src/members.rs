@@ -7,14 +7,14 @@ use kici_model::page::{Limit, Page, Position};
 use kici_model::{OrgId, RoleId, Timestamp, TokenKind, UserId};
 use kici_rbac::{Granted, Level, perm};
 use sea_orm::prelude::DateTimeUtc;
-use sea_orm::sea_query::{Expr, Func};
+use sea_orm::sea_query::{Expr, Func, Order};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Statement,
 };
 
 use crate::error::OrCorrupt;
-use crate::{Store, StoreError, WriteTx, credentials, users};
+use crate::{Store, StoreError, WriteTx, credentials, page, users};
 
 const MEMBERS: &str = "memberships";
 
@@ -68,18 +68,15 @@ impl Store {
         after: Option<&Position>,
         limit: Limit,
     ) -> Result<Page<Member, Position>, StoreError> {
+        let columns = [memberships::Column::CreatedAt, memberships::Column::UserId];
         let mut query = memberships::Entity::find()
             .find_also_related(users::row::Entity)
             .filter(memberships::Column::OrgId.eq(grant.tenant().as_str()))
             .order_by_asc(memberships::Column::CreatedAt)
             .order_by_asc(memberships::Column::UserId)
             .limit(limit.get() + 1);
-        if let Some(Position { at, id }) = after {
-            query = query.filter(memberships::Column::CreatedAt.gte(at.to_utc())).filter(
-                Condition::any()
-                    .add(memberships::Column::CreatedAt.gt(at.to_utc()))
-                    .add(memberships::Column::UserId.gt(id.as_str())),
-            );
+        if let Some(after) = after {
+            query = query.filter(page::behind(columns, &Order::Asc, after));
         }
         let rows = query.all(&self.read).await?;
         let members = rows.into_iter().map(member).collect::<Result<Vec<_>, _>>()?;

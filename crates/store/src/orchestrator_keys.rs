@@ -2,6 +2,7 @@
 
 use kici_model::credentials::NewCredential;
 use kici_model::orchestrator_keys::OrchestratorKey;
+use kici_model::page::{Limit, Page, Position};
 use kici_model::{CredentialId, OrgId, RoutingPattern, Timestamp, TokenKind};
 use kici_rbac::{Granted, perm};
 
@@ -10,17 +11,18 @@ use crate::error::OrCorrupt;
 use crate::{Store, StoreError, WriteTx};
 
 impl Store {
-    /// The keys that are not revoked, oldest first.
+    /// A page of the keys that are not revoked, oldest first, beginning behind `after`.
     ///
     /// # Errors
     /// The database fails.
     pub async fn orchestrator_keys(
         &self,
         grant: &Granted<perm::ApiKeysRead, OrgId>,
-    ) -> Result<Vec<OrchestratorKey>, StoreError> {
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<OrchestratorKey, Position>, StoreError> {
         let whose = credentials::of_org(grant.tenant());
-        let rows = credentials::list(self, TokenKind::Orchestrator, whose).await?;
-        rows.into_iter().map(key).collect()
+        credentials::list(self, TokenKind::Orchestrator, whose, key, after, limit).await
     }
 }
 

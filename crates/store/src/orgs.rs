@@ -1,6 +1,7 @@
 //! Organisations.
 
 use kici_model::orgs::{Org, OrgOfPerson, OrgState};
+use kici_model::page::{Limit, Page, Position};
 use kici_model::text::OrgName;
 use kici_model::{OrgId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
@@ -49,34 +50,49 @@ impl Store {
 
 /// Ordered so that the rows of one organisation stand together.
 const OF_PERSON: &str = "\
-SELECT o.id, o.name, r.name AS role, r.is_owner
-FROM memberships m
+SELECT o.id, o.name, m.created_at AS joined_at, r.name AS role, r.is_owner
+FROM (
+    SELECT org_id, user_id, created_at FROM memberships
+    WHERE user_id = $1 AND ($2 IS NULL OR created_at > $2 OR created_at = $2 AND org_id > $3)
+    ORDER BY created_at, org_id
+    LIMIT $4
+) m
 JOIN orgs o ON o.id = m.org_id
 LEFT JOIN role_assignments a ON a.org_id = m.org_id AND a.user_id = m.user_id
 LEFT JOIN roles r ON r.org_id = a.org_id AND r.id = a.role_id
-WHERE m.user_id = $1
-ORDER BY o.name, o.id, r.name";
+ORDER BY m.created_at, m.org_id, r.name";
 
 impl Store {
-    /// The organisations that a person belongs to, by name.
+    /// A page of the organisations that a person belongs to, those joined first at its head, beginning
+    /// behind `after`.
     ///
     /// # Errors
     /// The database fails.
     pub async fn orgs_of(
         &self,
         grant: &Granted<perm::Person, UserId>,
-    ) -> Result<Vec<OrgOfPerson>, StoreError> {
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<OrgOfPerson, Position>, StoreError> {
         let statement = Statement::from_sql_and_values(
             self.read.get_database_backend(),
             OF_PERSON,
-            [grant.tenant().as_str().into()],
+            [
+                grant.tenant().as_str().into(),
+                after.map(|after| after.at.to_utc()).into(),
+                after.map(|after| after.id.clone()).into(),
+                i64::try_from(limit.get() + 1).unwrap_or(i64::MAX).into(),
+            ],
         );
         let mut orgs: Vec<OrgOfPerson> = Vec::new();
         for row in self.read.query_all_raw(statement).await? {
             let id: String = row.try_get("", "id")?;
             if orgs.last().is_none_or(|last| last.id.as_str() != id) {
                 let name: String = row.try_get("", "name")?;
+                let joined_at: sea_orm::entity::prelude::DateTimeUtc =
+                    row.try_get("", "joined_at")?;
                 orgs.push(OrgOfPerson {
+                    joined_at: Timestamp::new(joined_at),
                     id: id.parse().or_corrupt("orgs", &id)?,
                     name: name.parse().or_corrupt("orgs", &id)?,
                     is_owner: false,
@@ -90,7 +106,8 @@ impl Store {
                 last.is_owner |= is_owner.unwrap_or(false);
             }
         }
-        Ok(orgs)
+        let position = |org: &OrgOfPerson| Position { at: org.joined_at, id: org.id.to_string() };
+        Ok(Page::cut(orgs, limit, position))
     }
 }
 

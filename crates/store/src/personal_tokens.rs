@@ -1,6 +1,7 @@
 //! Personal access tokens, for the person alone.
 
 use kici_model::credentials::NewCredential;
+use kici_model::page::{Limit, Page, Position};
 use kici_model::personal_tokens::PersonalToken;
 use kici_model::text::AgentLabel;
 use kici_model::{CredentialId, Timestamp, TokenKind, UserId};
@@ -12,16 +13,21 @@ use crate::error::OrCorrupt;
 use crate::{Store, StoreError, WriteTx, roles};
 
 impl Store {
-    /// The person's tokens that are not revoked, oldest first.
+    /// A page of the person's tokens that are not revoked, oldest first, beginning behind `after`;
+    /// where `only` names one, that one alone.
     ///
     /// # Errors
     /// The database fails.
     pub async fn personal_tokens(
         &self,
         grant: &Granted<perm::Person, UserId>,
-    ) -> Result<Vec<PersonalToken>, StoreError> {
-        let rows = credentials::list(self, TokenKind::Personal, of_person(grant)).await?;
-        rows.into_iter().map(token).collect()
+        only: Option<&CredentialId>,
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<PersonalToken, Position>, StoreError> {
+        let one = only.map(|id| row::Column::Id.eq(id.as_str()));
+        let whose = of_person(grant).add_option(one);
+        credentials::list(self, TokenKind::Personal, whose, token, after, limit).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Roles, as they are stored.
 
+use kici_model::page::{Limit, Page};
 use kici_model::roles::Role;
 use kici_model::{OrgId, RoleId, Timestamp};
 use kici_rbac::{Granted, Matrix, RepoPattern, perm, stored};
@@ -9,7 +10,7 @@ use sea_orm::{
 };
 
 use crate::error::OrCorrupt;
-use crate::{Store, StoreError, WriteTx, members, teams};
+use crate::{Store, StoreError, WriteTx, members, page, teams};
 
 const TABLE: &str = "roles";
 
@@ -36,15 +37,27 @@ impl WriteTx {
 }
 
 impl Store {
-    /// All roles of the organisation, by name.
+    /// A page of the roles of the organisation, by name, beginning behind `after`.
     ///
     /// # Errors
     /// The database fails.
     pub async fn roles(
         &self,
         grant: &Granted<perm::MembersRead, OrgId>,
-    ) -> Result<Vec<Role>, StoreError> {
-        all(&self.read, grant.tenant()).await
+        after: Option<&str>,
+        limit: Limit,
+    ) -> Result<Page<Role, String>, StoreError> {
+        let all = row::Entity::find().filter(row::Column::OrgId.eq(grant.tenant().as_str()));
+        page::by_name(
+            &self.read,
+            all,
+            row::Column::NameKey,
+            |row| row.name_key.as_str(),
+            after,
+            limit,
+        )
+        .await?
+        .try_map(role)
     }
 
     /// One role.

@@ -1,38 +1,47 @@
 //! Service accounts and their keys.
 
 use kici_model::credentials::NewCredential;
+use kici_model::page::{Limit, Page, Position};
 use kici_model::service_accounts::{ServiceAccount, ServiceAccountKey};
 use kici_model::{CredentialId, OrgId, ServiceAccountId, Timestamp, TokenKind};
 use kici_rbac::{Granted, perm};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
-    QueryFilter, QueryOrder,
+    QueryFilter,
 };
 
 use crate::credentials::{self, Extra};
 use crate::error::OrCorrupt;
-use crate::{Store, StoreError, WriteTx, roles};
+use crate::{Store, StoreError, WriteTx, page, roles};
 
 const TABLE: &str = "service_accounts";
 
 impl Store {
-    /// All service accounts, by name.
+    /// A page of the service accounts, by name, beginning behind `after`.
     ///
     /// # Errors
     /// The database fails.
     pub async fn service_accounts(
         &self,
         grant: &Granted<perm::ApiKeysRead, OrgId>,
-    ) -> Result<Vec<ServiceAccount>, StoreError> {
-        let rows = row::Entity::find()
-            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
-            .order_by_asc(row::Column::NameKey)
-            .all(&self.read)
-            .await?;
-        rows.into_iter().map(account).collect()
+        after: Option<&str>,
+        limit: Limit,
+    ) -> Result<Page<ServiceAccount, String>, StoreError> {
+        let all = row::Entity::find().filter(row::Column::OrgId.eq(grant.tenant().as_str()));
+        page::by_name(
+            &self.read,
+            all,
+            row::Column::NameKey,
+            |row| row.name_key.as_str(),
+            after,
+            limit,
+        )
+        .await?
+        .try_map(account)
     }
 
-    /// The keys in use of an account, oldest first; `None` when there is no such account.
+    /// A page of the keys in use of an account, oldest first, beginning behind `after`; `None` when
+    /// there is no such account.
     ///
     /// # Errors
     /// The database fails.
@@ -40,13 +49,15 @@ impl Store {
         &self,
         grant: &Granted<perm::ApiKeysRead, OrgId>,
         id: &ServiceAccountId,
-    ) -> Result<Option<Vec<ServiceAccountKey>>, StoreError> {
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Option<Page<ServiceAccountKey, Position>>, StoreError> {
         if find(&self.read, grant.tenant(), id).await?.is_none() {
             return Ok(None);
         }
         let whose = of_account(grant.tenant(), id);
-        let rows = credentials::list(self, TokenKind::ServiceAccount, whose).await?;
-        rows.into_iter().map(key).collect::<Result<_, _>>().map(Some)
+        let kind = TokenKind::ServiceAccount;
+        credentials::list(self, kind, whose, key, after, limit).await.map(Some)
     }
 }
 

@@ -1,20 +1,22 @@
 //! Sessions of browsers, for the person alone.
 
+use kici_model::page::{Limit, Page, Position};
 use kici_model::sessions::{Session, SessionToken};
 use kici_model::{SessionId, Timestamp, TokenHash, UserId};
 use kici_rbac::{Granted, perm};
+use sea_orm::sea_query::Order;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
-    QueryOrder,
 };
 
 use crate::error::OrCorrupt;
-use crate::{RecordTx, Store, StoreError, WriteTx};
+use crate::{RecordTx, Store, StoreError, WriteTx, page};
 
 pub(crate) const TABLE: &str = "sessions";
 
 impl Store {
-    /// The person's sessions that were used since `idle` and end after `now`, newest first.
+    /// A page of the person's sessions that were used since `idle` and end after `now`, newest first,
+    /// beginning behind `after`.
     ///
     /// # Errors
     /// The database fails.
@@ -23,17 +25,26 @@ impl Store {
         grant: &Granted<perm::Person, UserId>,
         idle: Timestamp,
         now: Timestamp,
-    ) -> Result<Vec<Session>, StoreError> {
-        let rows = row::Entity::find()
+        after: Option<&Position>,
+        limit: Limit,
+    ) -> Result<Page<Session, Position>, StoreError> {
+        let select = row::Entity::find()
             .filter(row::Column::UserId.eq(grant.tenant().as_str()))
             .filter(row::Column::RevokedAt.is_null())
             .filter(row::Column::SeenAt.gt(idle.to_utc()))
-            .filter(row::Column::ExpiresAt.gt(now.to_utc()))
-            .order_by_desc(row::Column::CreatedAt)
-            .order_by_desc(row::Column::Id)
-            .all(&self.read)
-            .await?;
-        rows.into_iter().map(session).collect()
+            .filter(row::Column::ExpiresAt.gt(now.to_utc()));
+        let columns = [row::Column::CreatedAt, row::Column::Id];
+        page::by_time(
+            &self.read,
+            select,
+            columns,
+            Order::Desc,
+            |row| (row.created_at, row.id.as_str()),
+            after,
+            limit,
+        )
+        .await?
+        .try_map(session)
     }
 }
 

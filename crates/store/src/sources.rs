@@ -1,5 +1,6 @@
 //! Webhook sources: written by orchestrators, read by people and by the ingress.
 
+use kici_model::page::{Limit, Page};
 use kici_model::sources::{Registration, Source};
 use kici_model::{OrgId, RoutingKey, SourceId, Timestamp};
 use kici_rbac::{Granted, perm};
@@ -7,25 +8,32 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::error::OrCorrupt;
-use crate::{RecordTx, Store, StoreError};
+use crate::{RecordTx, Store, StoreError, page};
 
 const TABLE: &str = "sources";
 
 impl Store {
-    /// All sources of the organisation, by routing key.
+    /// A page of the sources of the organisation, by routing key, beginning behind `after`.
     ///
     /// # Errors
     /// The database fails.
     pub async fn sources(
         &self,
         grant: &Granted<perm::WebhookSourcesRead, OrgId>,
-    ) -> Result<Vec<Source>, StoreError> {
-        let rows = row::Entity::find()
-            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
-            .order_by_asc(row::Column::RoutingKey)
-            .all(&self.read)
-            .await?;
-        rows.into_iter().map(source).collect()
+        after: Option<&str>,
+        limit: Limit,
+    ) -> Result<Page<Source, String>, StoreError> {
+        let all = row::Entity::find().filter(row::Column::OrgId.eq(grant.tenant().as_str()));
+        page::by_name(
+            &self.read,
+            all,
+            row::Column::RoutingKey,
+            |row| row.routing_key.as_str(),
+            after,
+            limit,
+        )
+        .await?
+        .try_map(source)
     }
 
     /// The source with this routing key.

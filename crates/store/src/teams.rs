@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use kici_model::page::{Limit, Page};
 use kici_model::teams::{FullTeam, Team};
 use kici_model::text::TeamName;
 use kici_model::{OrgId, RoleId, TeamId, Timestamp, UserId};
@@ -9,11 +10,11 @@ use kici_rbac::{Granted, perm};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder,
+    QueryFilter,
 };
 
 use crate::error::OrCorrupt;
-use crate::{Store, StoreError, WriteTx};
+use crate::{Store, StoreError, WriteTx, page};
 
 const TABLE: &str = "teams";
 
@@ -156,32 +157,44 @@ impl WriteTx {
 }
 
 impl Store {
-    /// All teams by name, with their members and roles.
+    /// A page of the teams by name, with their members and roles, beginning behind `after`.
     ///
     /// # Errors
     /// The database fails.
     pub async fn teams(
         &self,
         grant: &Granted<perm::TeamsRead, OrgId>,
-    ) -> Result<Vec<FullTeam>, StoreError> {
+        after: Option<&str>,
+        limit: Limit,
+    ) -> Result<Page<FullTeam, String>, StoreError> {
         let org = grant.tenant().as_str();
+        let all = row::Entity::find().filter(row::Column::OrgId.eq(org));
+        let page = page::by_name(
+            &self.read,
+            all,
+            row::Column::NameKey,
+            |row| row.name_key.as_str(),
+            after,
+            limit,
+        )
+        .await?;
+        let teams = || page.items.iter().map(|team| team.id.as_str());
         let mut members: HashMap<String, Vec<UserId>> = HashMap::new();
-        let rows = team_members::Entity::find().filter(team_members::Column::OrgId.eq(org));
+        let rows = team_members::Entity::find()
+            .filter(team_members::Column::OrgId.eq(org))
+            .filter(team_members::Column::TeamId.is_in(teams()));
         for row in rows.all(&self.read).await? {
             let user = row.user_id.parse().or_corrupt("team_members", &row.user_id)?;
             members.entry(row.team_id).or_default().push(user);
         }
         let mut roles: HashMap<String, Vec<RoleId>> = HashMap::new();
-        let rows = team_roles::Entity::find().filter(team_roles::Column::OrgId.eq(org));
+        let rows = team_roles::Entity::find()
+            .filter(team_roles::Column::OrgId.eq(org))
+            .filter(team_roles::Column::TeamId.is_in(teams()));
         for row in rows.all(&self.read).await? {
             let role = row.role_id.parse().or_corrupt("team_roles", &row.role_id)?;
             roles.entry(row.team_id).or_default().push(role);
         }
-        let rows = row::Entity::find()
-            .filter(row::Column::OrgId.eq(org))
-            .order_by_asc(row::Column::NameKey)
-            .all(&self.read)
-            .await?;
         let full = |row: row::Model| {
             Ok(FullTeam {
                 members: members.remove(&row.id).unwrap_or_default(),
@@ -193,7 +206,7 @@ impl Store {
                 },
             })
         };
-        rows.into_iter().map(full).collect()
+        page.try_map(full)
     }
 }
 

@@ -65,11 +65,7 @@ impl Stage {
         org: &str,
         token: Option<&str>,
     ) -> RequestBuilder {
-        let mut path = operation.path.replace("{org}", org);
-        for (name, id) in &sample.ids {
-            path = path.replace(&format!("{{{name}}}"), id);
-        }
-        assert!(!path.contains('{'), "{} lacks an id in its sample", operation.id);
+        let path = filled(operation, sample, org);
         let method: Method = operation.method.parse().unwrap();
         let mut request = self.platform().http().request(method, self.platform().url(&path));
         request = request.header("x-request-id", "same");
@@ -107,6 +103,16 @@ impl Stage {
         let answer = self.call(operation, self.scene.org.id.as_str(), Some(token)).await;
         problem(answer, 403, code).await;
     }
+}
+
+/// The path of an operation with the ids of a sample in it.
+pub(crate) fn filled(operation: &Operation, sample: &Sample, org: &str) -> String {
+    let mut path = operation.path.replace("{org}", org);
+    for (name, id) in &sample.ids {
+        path = path.replace(&format!("{{{name}}}"), id);
+    }
+    assert!(!path.contains('{'), "{} lacks an id in its sample", operation.id);
+    path
 }
 
 fn everything() -> Matrix {

@@ -5,20 +5,30 @@ use kici_model::InviteId;
 use kici_model::audit::Action;
 use kici_model::invites::{Invite, PendingInvite, Settled};
 use kici_model::orgs::OrgState;
+use kici_model::page::{Limit, Page};
 use kici_rbac::{Effective, SystemTask, escalation, perm};
 use kici_store::{NewMember, StoreError};
 use serde_json::json;
 
 use super::{InvitesError, receives, resolved};
 use crate::access::Interactive;
-use crate::{App, EnterError, access};
+use crate::{App, EnterError, ListError, access};
 
-/// The open invitations of a person, newest first, at most 200; those that have expired too.
+const LIST: &str = "pending-invites";
+
+/// A page of the open invitations of a person, newest first; those that have expired too.
 ///
 /// # Errors
-/// The database fails.
-pub async fn pending(app: &App, me: &Interactive) -> Result<Vec<PendingInvite>, InvitesError> {
-    Ok(app.store.pending_invites(me.grant()).await?)
+/// A tampered cursor, or the database fails.
+pub async fn pending(
+    app: &App,
+    me: &Interactive,
+    limit: Limit,
+    cursor: Option<&str>,
+) -> Result<Page<PendingInvite, String>, ListError> {
+    let after = app.after(me.id().as_str(), LIST, cursor)?;
+    let page = app.store.pending_invites(me.grant(), after.as_ref(), limit).await?;
+    Ok(app.page(me.id().as_str(), LIST, page))
 }
 
 /// Makes the person a member, with the roles of the invitation. Whoever invited them must be able to

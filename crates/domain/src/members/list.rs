@@ -7,8 +7,7 @@ use kici_model::members::Member;
 use kici_model::page::{Limit, Page};
 use kici_rbac::{Effective, Level, Resource, perm};
 
-use super::MembersError;
-use crate::{App, Org};
+use crate::{App, ListError, Org};
 
 const LIST: &str = "members";
 
@@ -45,8 +44,8 @@ pub async fn list(
     org: &Org<perm::MembersRead>,
     limit: Limit,
     cursor: Option<&str>,
-) -> Result<Page<Listed, String>, MembersError> {
-    let after = app.after(org.id(), LIST, cursor)?;
+) -> Result<Page<Listed, String>, ListError> {
+    let after = app.after(org.id().as_str(), LIST, cursor)?;
     let page = app.store.members(org.grant(), after.as_ref(), limit).await?;
     let chart = app.store.org_chart(org.grant()).await?;
     let users = page.items.iter().map(|member| &member.user.id);
@@ -74,5 +73,5 @@ pub async fn list(
         }
     };
     let listed = Page { items: page.items.into_iter().map(&mut listed).collect(), next: page.next };
-    Ok(app.page(org.id(), LIST, listed))
+    Ok(app.page(org.id().as_str(), LIST, listed))
 }
