@@ -116,6 +116,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ),
     ("timeout", 408, "The body did not arrive in time."),
     ("too_large", 413, "The body is larger than it may be."),
+    ("too_many", 409, "There are as many as there can be: roles, teams, keys and so on."),
     ("too_many_invites", 409, "As many invitations are open as can be."),
     ("too_many_patterns", 409, "An orchestrator key has as many patterns as it can have."),
     ("unauthenticated", 401, "No token was sent."),

@@ -12,6 +12,7 @@ use kici_store::{StoreError, WriteTx};
 use serde_json::json;
 
 use crate::credentials::{Made, days, days_between};
+use crate::quotas::{self, Full};
 use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
 
 const LIST: &str = "api-keys";
@@ -37,6 +38,9 @@ pub enum ApiKeysError {
     /// What the caller held has ended meanwhile.
     #[error(transparent)]
     Enter(#[from] EnterError),
+    /// There are as many as can be.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -55,6 +59,7 @@ impl Fault for ApiKeysError {
             Self::Rotated => Kind::Conflict,
             Self::Escalation(_) | Self::NoPerson | Self::NotYours(_) => Kind::Denied,
             Self::Enter(error) => error.kind(),
+            Self::Full(full) => full.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -67,6 +72,7 @@ impl Fault for ApiKeysError {
             Self::NoPerson => "person_required",
             Self::NotYours(_) => "insufficient_permission",
             Self::Enter(error) => error.code(),
+            Self::Full(full) => full.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -194,6 +200,7 @@ async fn add(
     let given = Effective::new(wanted.permissions, RepoScope::Everything, false);
     escalation::check(org.effective(), &Effective::none(), &given)?;
     let made_by = org.actor().person().ok_or(ApiKeysError::NoPerson)?;
+    quotas::API_KEYS.room(tx.count_keys(org.grant(), TokenKind::ApiKey).await?)?;
     let made = Made::draw(app, TokenKind::ApiKey)?;
     let created_at = app.clock.now();
     let new = NewCredential {

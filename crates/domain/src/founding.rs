@@ -8,6 +8,7 @@ use kici_model::{EntropyError, OrgAlias, OrgId, RoleId, TextError, UserId};
 use kici_rbac::{Access, Denied, Matrix, ParsePatternError, RepoPattern, SystemTask, perm};
 use kici_store::{NewMember, StoreError, WriteTx};
 
+use crate::quotas::Full;
 use crate::{App, EnterError, Fault, Kind, Trouble, access};
 
 /// Why nothing was founded.
@@ -25,6 +26,9 @@ pub enum FoundingError {
     /// What whoever founds came with has ended meanwhile.
     #[error(transparent)]
     Enter(#[from] EnterError),
+    /// There are as many as can be.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -47,6 +51,7 @@ impl Fault for FoundingError {
         match self {
             Self::Text(_) | Self::Pattern(_) | Self::Denied(_) => Kind::Bug,
             Self::Enter(error) => error.kind(),
+            Self::Full(full) => full.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -55,6 +60,7 @@ impl Fault for FoundingError {
         match self {
             Self::Text(_) | Self::Pattern(_) | Self::Denied(_) => "internal",
             Self::Enter(error) => error.code(),
+            Self::Full(full) => full.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }

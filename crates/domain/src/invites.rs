@@ -12,7 +12,7 @@ use kici_model::page::{Limit, Page};
 use kici_model::text::Email;
 use kici_model::{InviteId, RoleId};
 use kici_rbac::escalation::{self, Escalation};
-use kici_rbac::simulate::{Assignments, Person};
+use kici_rbac::simulate::Assignments;
 use kici_rbac::{Effective, perm};
 use kici_store::StoreError;
 use serde_json::json;
@@ -215,10 +215,7 @@ pub(crate) fn receives(
     roles: &BTreeSet<RoleId>,
 ) -> Result<Effective, InvitesError> {
     let roles = resolved(chart, roles)?;
-    let ids = roles.iter().map(ToString::to_string).collect();
-    let newcomer = Person { id: String::new(), roles: ids };
-    let alone = Assignments { people: vec![newcomer], teams: Vec::new(), ..chart.clone() };
-    Ok(Effective::from_roles(&alone.roles_of("")))
+    Ok(chart.of_roles(roles.iter().map(RoleId::as_str)))
 }
 
 /// Whether a role of this name is what an invitation without roles gives.

@@ -28,6 +28,7 @@ pub mod orgs;
 pub mod permissions;
 pub mod personal_tokens;
 pub mod ports;
+mod quotas;
 pub mod roles;
 pub mod service_accounts;
 pub mod sessions;

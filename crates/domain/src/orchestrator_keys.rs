@@ -12,6 +12,7 @@ use kici_store::{StoreError, WriteTx};
 use serde_json::json;
 
 use crate::credentials::{Made, days};
+use crate::quotas::{self, Full};
 use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
 
 const LIST: &str = "orchestrator-keys";
@@ -43,6 +44,9 @@ pub enum OrchestratorKeysError {
     /// What the caller held has ended meanwhile.
     #[error(transparent)]
     Enter(#[from] EnterError),
+    /// There are as many as can be.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -61,6 +65,7 @@ impl Fault for OrchestratorKeysError {
             Self::Rotated | Self::Unlimited | Self::Known(_) | Self::TooMany => Kind::Conflict,
             Self::NoPerson => Kind::Denied,
             Self::Enter(error) => error.kind(),
+            Self::Full(full) => full.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -73,6 +78,7 @@ impl Fault for OrchestratorKeysError {
             Self::TooMany => "too_many_patterns",
             Self::NoPerson => "person_required",
             Self::Enter(error) => error.code(),
+            Self::Full(full) => full.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -157,6 +163,8 @@ async fn add(
     wanted: &NewOrchestratorKey,
 ) -> Result<(Made, OrchestratorKey), OrchestratorKeysError> {
     let made_by = org.actor().person().ok_or(OrchestratorKeysError::NoPerson)?;
+    let count = tx.count_keys(org.grant(), TokenKind::Orchestrator).await?;
+    quotas::ORCHESTRATOR_KEYS.room(count)?;
     let made = Made::draw(app, TokenKind::Orchestrator)?;
     let new = NewCredential {
         id: &made.id,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::access::Interactive;
 use crate::founding::{self, FoundingError};
-use crate::{App, EnterError, Link, Org};
+use crate::{App, EnterError, Link, Org, quotas};
 
 /// The organisation, for any member.
 ///
@@ -37,6 +37,7 @@ pub async fn create(
 ) -> Result<orgs::Org, FoundingError> {
     let access = founding::access(app)?;
     let mut tx = me.begin(app).await?;
+    quotas::ORGS.room(tx.count_orgs(me.grant()).await?)?;
     let org = founding::found(app, &mut tx, &access, name, me.id()).await?;
     tx.commit(me.audit_in(app, &org.id, Action::OrgCreated, &org.id)?).await?;
     Ok(org)

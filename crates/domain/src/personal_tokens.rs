@@ -11,6 +11,7 @@ use kici_store::StoreError;
 
 use crate::access::Me;
 use crate::credentials::{Made, days};
+use crate::quotas::{self, Full};
 use crate::{App, EnterError, Fault, Kind, ListError, Trouble};
 
 const LIST: &str = "pats";
@@ -53,6 +54,9 @@ pub enum PersonalTokensError {
     /// What they came with has ended meanwhile.
     #[error(transparent)]
     Enter(#[from] EnterError),
+    /// There are as many as can be.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -74,6 +78,7 @@ impl Fault for PersonalTokensError {
             | Self::AgentKind
             | Self::Limited => Kind::Denied,
             Self::Enter(error) => error.kind(),
+            Self::Full(full) => full.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -87,6 +92,7 @@ impl Fault for PersonalTokensError {
             | Self::AgentKind
             | Self::Limited => "escalation",
             Self::Enter(error) => error.code(),
+            Self::Full(full) => full.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -157,6 +163,7 @@ pub async fn create(
     };
     let entry = me.audit(app, Action::PersonalTokenCreated, &made.id)?;
     let mut tx = me.begin(app).await?;
+    quotas::PERSONAL_TOKENS.room(tx.count_personal_tokens(me.grant(), created_at).await?)?;
     tx.create_personal_token(me.grant(), new, wanted.scopes, wanted.agent.as_ref()).await?;
     tx.commit(entry).await?;
     let token = PersonalToken {

@@ -10,7 +10,7 @@ use kici_model::page::{Limit, Page};
 use kici_model::roles::Role;
 use kici_model::text::{Description, RoleName};
 use kici_model::{OrgId, RoleId};
-use kici_rbac::escalation::{self, Escalation};
+use kici_rbac::escalation::{Escalation, Giver};
 use kici_rbac::simulate::{Assignments, Change, NotThere, PersonChange, simulate as compare};
 use kici_rbac::{Denied, Effective, Granted, Matrix, RepoPattern, perm};
 use kici_store::{Lost, StoreError, WriteTx};
@@ -20,6 +20,7 @@ pub use templates::{TEMPLATES, Template};
 
 use crate::invites::{is_for_the_invited, receives};
 use crate::members::MembersError;
+use crate::quotas::{self, Full};
 use crate::teams::TeamsError;
 use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
 
@@ -52,6 +53,9 @@ pub enum RolesError {
     /// What the caller held has ended meanwhile.
     #[error(transparent)]
     Enter(#[from] EnterError),
+    /// There are as many as can be.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -72,6 +76,7 @@ impl Fault for RolesError {
             Self::Escalation(_) | Self::Denied(_) => Kind::Denied,
             Self::NotThere(_) => Kind::Invalid,
             Self::Enter(error) => error.kind(),
+            Self::Full(full) => full.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -86,6 +91,7 @@ impl Fault for RolesError {
             Self::NotThere(_) => "not_there",
             Self::Denied(_) => "insufficient_permission",
             Self::Enter(error) => error.code(),
+            Self::Full(full) => full.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -160,12 +166,16 @@ pub async fn create(
     };
     let entry = org.audit(app, Action::RoleCreated, &role.id)?;
     let (mut tx, org) = org.begin(app).await?;
+    let (count, patterns) = tx.count_roles(org.grant()).await?;
+    quotas::ROLES.room(count)?;
+    quotas::PATTERNS.keeps(patterns + len(&role.patterns))?;
     // It is in no invitation yet; but those without a role find theirs by its name.
     if is_for_the_invited(role.name.as_str()) {
         let before = tx.org_chart(org.grant()).await?;
         let mut after = before.clone();
         after.roles.push(plain(&role));
-        check_invited(&mut tx, &org, &before, &after).await?;
+        let mut giver = Giver::new(org.effective());
+        check_invited(&mut tx, &mut giver, &org, &role.id, [&before, &after]).await?;
     }
     tx.create_role(org.grant(), &role).await.map_err(|error| taken(error, &role.name))?;
     tx.commit(entry.with(told(&role))).await?;
@@ -204,16 +214,7 @@ pub async fn update(
     let entry = org.audit(app, Action::RoleUpdated, id)?;
     let (mut tx, org) = org.begin(app).await?;
     let role = editable(&mut tx, org.grant(), id, tags).await?;
-    let edit = Change::Edit {
-        role: id.to_string(),
-        permissions: change.permissions,
-        patterns: change.patterns.clone(),
-    };
-    let before = tx.org_chart(org.grant()).await?;
-    for person in compare(&before, &edit)? {
-        person.check(org.effective())?;
-    }
-    let was = told(&role);
+    let was = role.clone();
     let changed = Role {
         name: change.name.unwrap_or(role.name),
         description: change.description.unwrap_or(role.description),
@@ -221,14 +222,39 @@ pub async fn update(
         patterns: change.patterns.unwrap_or(role.patterns),
         ..role
     };
-    let mut after = before.clone();
-    after.roles.retain(|role| role.id != id.as_str());
-    after.roles.push(plain(&changed));
-    // A name gives something as well: invitations without roles find theirs by it.
-    check_invited(&mut tx, &org, &before, &after).await?;
+    if plain(&was) != plain(&changed) {
+        may_change(&mut tx, &org, &was, &changed).await?;
+    }
     tx.update_role(org.grant(), &changed).await.map_err(|error| taken(error, &changed.name))?;
-    tx.commit(entry.with(json!({"before": was, "after": told(&changed)}))).await?;
+    tx.commit(entry.with(json!({"before": told(&was), "after": told(&changed)}))).await?;
     Ok(changed)
+}
+
+/// Nobody whom the role reaches, or will, gains what the caller does not have.
+async fn may_change(
+    tx: &mut WriteTx,
+    org: &Org<perm::MembersAdmin>,
+    was: &Role,
+    changed: &Role,
+) -> Result<(), RolesError> {
+    let edit = Change::Edit {
+        role: was.id.to_string(),
+        permissions: Some(changed.permissions),
+        patterns: Some(changed.patterns.clone()),
+    };
+    let before = tx.org_chart(org.grant()).await?;
+    let mut giver = Giver::new(org.effective());
+    for person in compare(&before, &edit)? {
+        person.check(&mut giver)?;
+    }
+    let mut after = before.clone();
+    after.roles.retain(|role| role.id != was.id.as_str());
+    after.roles.push(plain(changed));
+    if changed.patterns.len() > was.patterns.len() {
+        quotas::PATTERNS.keeps(after.roles.iter().map(|role| len(&role.patterns)).sum())?;
+    }
+    // A name gives something as well: invitations without roles find theirs by it.
+    check_invited(tx, &mut giver, org, &was.id, [&before, &after]).await
 }
 
 /// Deletes a role with all its assignments, if it still is what one of `tags` stands for, and says how many
@@ -273,10 +299,11 @@ pub async fn simulate(
     let chart = app.store.org_chart(org.grant()).await?;
     let people = compare(&chart, change)?;
     let makers = app.store.api_keys_by_maker(org.grant()).await?;
-    let narrows = |(maker, key): &&(kici_model::UserId, Matrix)| {
-        people.iter().any(|person| person.person == maker.as_str() && person.narrows(*key))
+    let keys_of = |person: &PersonChange| {
+        let own = makers.iter().filter(|(maker, _)| maker.as_str() == person.person);
+        own.map(|(_, key)| *key).collect::<Vec<_>>()
     };
-    let keys_narrowed = makers.iter().filter(narrows).count();
+    let keys_narrowed = people.iter().map(|person| person.narrowed(keys_of(person))).sum();
     let refused = refusal(org, change, &chart, &people);
     Ok(Simulation { people, keys_narrowed, refused })
 }
@@ -322,23 +349,28 @@ fn refusal(
         }
         _ => {}
     }
-    people.iter().find_map(|person| person.check(org.effective()).err()).map(|e| e.to_string())
+    let mut giver = Giver::new(org.effective());
+    people.iter().find_map(|person| person.check(&mut giver).err()).map(|e| e.to_string())
 }
 
 /// Nobody gives by a change of roles what they do not have to those who are invited: the invitation
 /// may be that of somebody who has it.
 async fn check_invited(
     tx: &mut WriteTx,
+    giver: &mut Giver<'_>,
     org: &Org<perm::MembersAdmin>,
-    before: &Assignments,
-    after: &Assignments,
+    changed: &RoleId,
+    [before, after]: [&Assignments; 2],
 ) -> Result<(), RolesError> {
     // A role that is gone makes an invitation void.
     let given = |chart: &Assignments, roles: &BTreeSet<RoleId>| {
         receives(chart, roles).unwrap_or_else(|_| Effective::none())
     };
     for roles in tx.invited_roles(org.grant()).await? {
-        escalation::check(org.effective(), &given(before, &roles), &given(after, &roles))?;
+        if !roles.is_empty() && !roles.contains(changed) {
+            continue;
+        }
+        giver.check(&given(before, &roles), &given(after, &roles))?;
     }
     Ok(())
 }
@@ -354,10 +386,19 @@ fn plain(role: &Role) -> kici_rbac::Role {
     }
 }
 
+fn len(patterns: &[RepoPattern]) -> u64 {
+    u64::try_from(patterns.len()).unwrap_or(u64::MAX)
+}
+
 /// What the audit log tells of a role.
 fn told(role: &Role) -> Value {
     let patterns: Vec<_> = role.patterns.iter().map(ToString::to_string).collect();
-    json!({"name": role.name.as_str(), "permissions": role.permissions, "repoPatterns": patterns})
+    json!({
+        "name": role.name.as_str(),
+        "description": role.description.as_ref().map(|text| text.as_str()),
+        "permissions": role.permissions,
+        "repoPatterns": patterns,
+    })
 }
 
 async fn editable(

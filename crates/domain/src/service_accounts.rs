@@ -13,6 +13,7 @@ use kici_store::{StoreError, WriteTx};
 use serde_json::json;
 
 use crate::credentials::{Made, days, days_between};
+use crate::quotas::{self, Full};
 use crate::{App, EnterError, Fault, InvalidCursor, Kind, ListError, Org, Trouble};
 
 const LIST: &str = "service-accounts";
@@ -47,6 +48,9 @@ pub enum ServiceAccountsError {
     /// The cursor was not made by this server for this list.
     #[error(transparent)]
     Cursor(#[from] InvalidCursor),
+    /// There are as many as can be.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -66,6 +70,7 @@ impl Fault for ServiceAccountsError {
             Self::Escalation(_) | Self::NoPerson => Kind::Denied,
             Self::Enter(error) => error.kind(),
             Self::Cursor(error) => error.kind(),
+            Self::Full(full) => full.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -79,6 +84,7 @@ impl Fault for ServiceAccountsError {
             Self::NoPerson => "person_required",
             Self::Enter(error) => error.code(),
             Self::Cursor(error) => error.code(),
+            Self::Full(full) => full.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -150,6 +156,7 @@ pub async fn create(
         created_by: made_by.clone(),
         created_at: app.clock.now(),
     };
+    quotas::SERVICE_ACCOUNTS.room(tx.count_service_accounts(org.grant()).await?)?;
     let made = tx.create_service_account(org.grant(), &account).await;
     made.map_err(|error| taken(error, &account.name))?;
     let entry = org.audit(app, Action::ServiceAccountCreated, &account.id)?;
@@ -308,6 +315,8 @@ where
     // Whoever holds the token can do what the account can.
     escalation::check(org.effective(), &Effective::none(), &may(account.permissions))?;
     let made_by = org.actor().person().ok_or(ServiceAccountsError::NoPerson)?;
+    let count = tx.count_keys(&writes, TokenKind::ServiceAccount).await?;
+    quotas::SERVICE_ACCOUNT_KEYS.room(count)?;
     let made = Made::draw(app, TokenKind::ServiceAccount)?;
     let created_at = app.clock.now();
     let new = NewCredential {

@@ -6,12 +6,13 @@ use kici_model::page::{Limit, Page};
 use kici_model::teams::{FullTeam, Team};
 use kici_model::text::TeamName;
 use kici_model::{RoleId, TeamId, UserId};
-use kici_rbac::escalation::Escalation;
+use kici_rbac::escalation::{Escalation, Giver};
 use kici_rbac::perm;
-use kici_rbac::simulate::{Change, NotThere, simulate};
+use kici_rbac::simulate::{self as charts, Assignments, Change, NotThere, simulate};
 use kici_store::StoreError;
 use serde_json::json;
 
+use crate::quotas::{self, Full};
 use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
 
 const LIST: &str = "teams";
@@ -40,6 +41,9 @@ pub enum TeamsError {
     /// What the caller held has ended meanwhile.
     #[error(transparent)]
     Enter(#[from] EnterError),
+    /// There are as many as can be.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
@@ -59,6 +63,7 @@ impl Fault for TeamsError {
             Self::NotThere(_) => Kind::Missing,
             Self::Escalation(_) => Kind::Denied,
             Self::Enter(error) => error.kind(),
+            Self::Full(full) => full.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -71,6 +76,7 @@ impl Fault for TeamsError {
             Self::Owner => "built_in_role",
             Self::Escalation(_) => "escalation",
             Self::Enter(error) => error.code(),
+            Self::Full(full) => full.code(),
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -89,6 +95,7 @@ pub async fn create(
     let team = Team { id, name: name.clone(), created_at: app.clock.now() };
     let entry = org.audit(app, Action::TeamCreated, &team.id)?;
     let (mut tx, org) = org.begin(app).await?;
+    quotas::TEAMS.room(tx.count_teams(org.grant()).await?)?;
     let made = tx.create_team(org.grant(), &team).await;
     made.map_err(|error| taken(error, name))?;
     tx.commit(entry).await?;
@@ -160,9 +167,15 @@ pub async fn add_member(
     let entry = org.audit(app, Action::TeamMemberAdded, team)?;
     let (mut tx, org) = org.begin(app).await?;
     let change = Change::JoinTeam { team: team.to_string(), person: user.to_string() };
-    for person in simulate(&tx.org_chart(org.grant()).await?, &change)? {
-        person.check(org.effective())?;
+    let chart = tx.org_chart(org.grant()).await?;
+    let mut giver = Giver::new(org.effective());
+    for person in simulate(&chart, &change)? {
+        person.check(&mut giver)?;
     }
+    let gained = chart.teams.iter().find(|known| known.id == team.as_str());
+    let gained = gained.filter(|team| !team.members.iter().any(|one| one == user.as_str()));
+    quotas::WAYS
+        .keeps(ways(&chart, user.as_str()) + len(gained.map_or(&[], |team| &team.roles)))?;
     tx.add_to_team(org.grant(), team, user).await?;
     Ok(tx.commit(entry.with(json!({"user": user.as_str()}))).await?)
 }
@@ -203,8 +216,14 @@ pub async fn grant_role(
         return Err(TeamsError::Owner);
     }
     let change = Change::GrantTeam { role: role.to_string(), team: team.to_string() };
+    let mut giver = Giver::new(org.effective());
     for person in simulate(&chart, &change)? {
-        person.check(org.effective())?;
+        person.check(&mut giver)?;
+    }
+    let gaining = chart.teams.iter().find(|known| known.id == team.as_str());
+    let gaining = gaining.filter(|team| !team.roles.iter().any(|one| one == role.as_str()));
+    for person in gaining.iter().flat_map(|team| &team.members) {
+        quotas::WAYS.room(ways(&chart, person))?;
     }
     tx.grant_to_team(org.grant(), team, role).await?;
     Ok(tx.commit(entry.with(json!({"role": role.as_str()}))).await?)
@@ -233,4 +252,15 @@ fn taken(error: StoreError, name: &TeamName) -> TeamsError {
         StoreError::Conflict(_) => TeamsError::NameTaken(name.clone()),
         other => other.into(),
     }
+}
+
+/// By how many ways roles reach somebody.
+fn ways(chart: &Assignments, person: &str) -> u64 {
+    let own = chart.people.iter().find(|one| one.id == person).map_or(0, |one| len(&one.roles));
+    let is_in = |team: &&charts::Team| team.members.iter().any(|member| member == person);
+    own + chart.teams.iter().filter(is_in).map(|team| len(&team.roles)).sum::<u64>()
+}
+
+fn len(list: &[String]) -> u64 {
+    u64::try_from(list.len()).unwrap_or(u64::MAX)
 }

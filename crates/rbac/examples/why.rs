@@ -6,6 +6,7 @@
 
 use std::error::Error;
 
+use kici_rbac::escalation::Giver;
 use kici_rbac::simulate::{Assignments, Change, Person, simulate};
 use kici_rbac::{Effective, Level, Matrix, RepoPattern, RepoScope, Resource, Role, Via, explain};
 
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("If Cy becomes a Member as well:");
         println!("  it was {}, then it is {}", changed.before.scope(), changed.after.scope());
         println!("  levels that rise: {}", changed.gains().count());
-        if let Err(refused) = changed.check(&giver) {
+        if let Err(refused) = changed.check(&mut Giver::new(&giver)) {
             println!("  and a mere Member may not do that: {refused}");
         }
     }

@@ -5,6 +5,7 @@
 //! lies within what the giver holds. Comparing the receiver and not the role matters: a weak role
 //! with the pattern `*` widens all other roles of whoever gets it.
 
+use crate::repo_scope::Pairs;
 use crate::{Effective, Level, RepoPattern, RepoScope, Resource};
 
 /// The first gain that lies outside what the giver holds. Its text is public and safe to send.
@@ -42,6 +43,71 @@ fn repositories(pattern: Option<&RepoPattern>) -> String {
     pattern.map_or_else(|| "every repository".to_owned(), |pattern| format!("`{pattern}`"))
 }
 
+/// Whoever gives, and compares what for one receiver after the other. All of them together have the
+/// bound on pairs that a comparison of [`RepoScope`]s has.
+#[derive(Debug)]
+pub struct Giver<'a> {
+    effective: &'a Effective,
+    pairs: Pairs,
+}
+
+impl<'a> Giver<'a> {
+    /// Somebody who holds this.
+    #[must_use]
+    pub fn new(effective: &'a Effective) -> Self {
+        Self { effective, pairs: Pairs::default() }
+    }
+
+    /// Whether they may turn what somebody can do from `before` into `after`; see [`check`].
+    ///
+    /// # Errors
+    ///
+    /// The first gain that goes too far: ownership, then the resources in their order.
+    pub fn check(&mut self, before: &Effective, after: &Effective) -> Result<(), Escalation> {
+        let giver = self.effective;
+        if before == after {
+            return Ok(());
+        }
+        if after.is_owner() && !before.is_owner() && !giver.is_owner() {
+            return Err(Escalation::Ownership);
+        }
+        // The same for all resources, so looked at once: where the receiver would be and the giver
+        // is not, and what of that is new.
+        let mut outside = None;
+        let mut added = None;
+        for (resource, level) in after.matrix().held() {
+            let is_raised = level > before.matrix().level(resource);
+            let held = giver.matrix().level(resource);
+            let is_scoped = resource.is_repo_scoped();
+            if level > held {
+                let (old, new, pairs) = (before.scope(), after.scope(), &mut self.pairs);
+                if is_raised || is_scoped && new.beyond_within(old, pairs) != RepoScope::nothing() {
+                    return Err(Escalation::Level { resource, level, held });
+                }
+            }
+            if !is_scoped {
+                continue;
+            }
+            let outside = outside
+                .get_or_insert_with(|| after.scope().beyond_within(giver.scope(), &mut self.pairs));
+            let gained = if is_raised {
+                outside
+            } else {
+                added.get_or_insert_with(|| outside.beyond_within(before.scope(), &mut self.pairs))
+            };
+            let pattern = match gained {
+                RepoScope::Everything => None,
+                RepoScope::Matching(patterns) => match patterns.first() {
+                    None => continue,
+                    pattern => pattern.cloned(),
+                },
+            };
+            return Err(Escalation::Scope { resource, level, pattern });
+        }
+        Ok(())
+    }
+}
+
 /// Whether `giver` may turn what somebody can do from `before` into `after`. Whoever receives
 /// something new, such as a key, had [`Effective::none`] before.
 ///
@@ -69,37 +135,5 @@ fn repositories(pattern: Option<&RepoPattern>) -> String {
 ///
 /// The first gain that goes too far: ownership, then the resources in their order.
 pub fn check(giver: &Effective, before: &Effective, after: &Effective) -> Result<(), Escalation> {
-    if after.is_owner() && !before.is_owner() && !giver.is_owner() {
-        return Err(Escalation::Ownership);
-    }
-    for (resource, level) in after.matrix().held() {
-        let gained = gained_scope(resource, before, after);
-        let is_gain = level > before.matrix().level(resource) || gained != RepoScope::nothing();
-        let held = giver.matrix().level(resource);
-        if is_gain && level > held {
-            return Err(Escalation::Level { resource, level, held });
-        }
-        match gained.beyond(giver.scope()) {
-            RepoScope::Everything => {
-                return Err(Escalation::Scope { resource, level, pattern: None });
-            }
-            RepoScope::Matching(patterns) => {
-                if let Some(pattern) = patterns.first().cloned() {
-                    return Err(Escalation::Scope { resource, level, pattern: Some(pattern) });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Where the level after is new: everywhere if it is a higher one, else in the added repositories.
-fn gained_scope(resource: Resource, before: &Effective, after: &Effective) -> RepoScope {
-    if !resource.is_repo_scoped() {
-        RepoScope::nothing()
-    } else if after.matrix().level(resource) > before.matrix().level(resource) {
-        after.scope().clone()
-    } else {
-        after.scope().beyond(before.scope())
-    }
+    Giver::new(giver).check(before, after)
 }

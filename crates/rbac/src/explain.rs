@@ -160,9 +160,14 @@ fn granted_by(giving: &[&RoleGrant], resource: Resource, repo: Option<&str>) -> 
 /// that match it, if no giving role does so itself; else all that reach further than those roles.
 fn widened_by(giving: &[&RoleGrant], others: &[&RoleGrant], repo: Option<&str>) -> Vec<WidenedBy> {
     let own = RepoScope::of(giving.iter().flat_map(|role| &role.patterns).cloned());
+    // A lone `*` would hide what the other patterns do.
+    let theirs = others.iter().flat_map(|role| &role.patterns);
+    let beyond = RepoScope::of(theirs.filter(|p| !p.is_unrestricted()).cloned()).beyond(&own);
+    let beyond = beyond.patterns().unwrap_or_default();
     let widens = |pattern: &&RepoPattern| match repo {
         Some(repo) => !own.allows(repo) && reaches(pattern, repo),
-        None => !RepoScope::of([(*pattern).clone()]).within(&own),
+        None if pattern.is_unrestricted() => !own.is_unrestricted(),
+        None => beyond.binary_search(pattern).is_ok(),
     };
     let by_role = |role: &&RoleGrant| {
         let role_ref = RoleRef::from(*role);

@@ -3,6 +3,7 @@
 //! That a lone `*` means every repository is knowledge of this file; to the matcher it is a
 //! pattern like any other.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +11,21 @@ use crate::RepoPattern;
 
 /// The longest name that a repository can have, in characters.
 const LONGEST_NAME: usize = 256;
+
+/// How many pairs of a plain name and a pattern one comparison looks at. What is left then counts as
+/// reaching further, so that whoever fills roles with thousands of both is refused and holds nobody
+/// up: a pair takes 5 µs at the worst.
+const MOST_PAIRS: usize = 100_000;
+
+/// How many pairs may still be looked at.
+#[derive(Debug)]
+pub(crate) struct Pairs(usize);
+
+impl Default for Pairs {
+    fn default() -> Self {
+        Self(MOST_PAIRS)
+    }
+}
 
 /// The repositories that somebody's repo-scoped levels hold in.
 ///
@@ -93,7 +109,7 @@ impl RepoScope {
     /// Whether this scope is known to reach no further than `other`: that one is unrestricted, or
     /// each pattern of this one stands there literally or is a plain name that a pattern there
     /// matches. Two patterns are not compared beyond that, so `a/b*` counts as reaching further
-    /// than `a/*`.
+    /// than `a/*`; and so does what is left after 100,000 pairs of a name and a pattern.
     #[must_use]
     pub fn within(&self, other: &Self) -> bool {
         self.beyond(other) == Self::nothing()
@@ -102,11 +118,17 @@ impl RepoScope {
     /// The part of this scope that is not [`within`](Self::within) `other`.
     #[must_use]
     pub fn beyond(&self, other: &Self) -> Self {
+        self.beyond_within(other, &mut Pairs::default())
+    }
+
+    /// [`beyond`](Self::beyond), with what several comparisons may look at together.
+    pub(crate) fn beyond_within(&self, other: &Self, pairs: &mut Pairs) -> Self {
         match (self.patterns(), other.patterns()) {
             (_, None) => Self::nothing(),
             (None, Some(_)) => Self::Everything,
             (Some(ours), Some(theirs)) => {
-                Self::of(ours.iter().filter(|pattern| !covers(theirs, pattern)).cloned())
+                let mut cover = Cover::new(theirs, pairs);
+                Self::of(ours.iter().filter(|pattern| !cover.covers(pattern)).cloned())
             }
         }
     }
@@ -140,10 +162,30 @@ pub(crate) fn reaches(pattern: &RepoPattern, repo: &str) -> bool {
     pattern.is_unrestricted() || (pattern.matches(repo) && is_repository_name(repo))
 }
 
-fn covers(patterns: &[RepoPattern], pattern: &RepoPattern) -> bool {
-    patterns.iter().any(|other| {
-        other == pattern || (pattern.is_plain_name() && other.matches(pattern.as_str()))
-    })
+/// What a scope is compared with.
+struct Cover<'a> {
+    literally: HashSet<&'a str>,
+    globs: Vec<&'a RepoPattern>,
+    pairs: &'a mut Pairs,
+}
+
+impl<'a> Cover<'a> {
+    fn new(patterns: &'a [RepoPattern], pairs: &'a mut Pairs) -> Self {
+        let literally = patterns.iter().map(RepoPattern::as_str).collect();
+        let globs = patterns.iter().filter(|pattern| !pattern.is_plain_name()).collect();
+        Self { literally, globs, pairs }
+    }
+
+    /// Most patterns stand there literally, and only for the others the globs are asked.
+    fn covers(&mut self, pattern: &RepoPattern) -> bool {
+        self.literally.contains(pattern.as_str())
+            || pattern.is_plain_name()
+                && self.globs.iter().any(|glob| {
+                    let may_look = self.pairs.0 > 0;
+                    self.pairs.0 = self.pairs.0.saturating_sub(1);
+                    may_look && glob.matches(pattern.as_str())
+                })
+    }
 }
 
 /// `/`-separated segments of `A-Za-z0-9._-`, none of them empty, `.` or `..`.

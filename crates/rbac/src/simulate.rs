@@ -1,6 +1,8 @@
 //! What a change of roles would do to whom, before it is made.
 
-use crate::escalation::{self, Escalation};
+use std::cell::LazyCell;
+
+use crate::escalation::{Escalation, Giver};
 use crate::{Effective, Level, Matrix, RepoPattern, Resource};
 
 mod assignments;
@@ -142,13 +144,16 @@ impl PersonChange {
         })
     }
 
-    /// Whether a key that the person has made, with the matrix `key`, can do less then.
+    /// How many of the keys that the person has made, with these matrices, can do less then.
     #[must_use]
-    pub fn narrows(&self, key: Matrix) -> bool {
-        let (before, after) = (self.before.capped_by(key), self.after.capped_by(key));
-        let uses_scope = before.matrix().held().any(|(resource, _)| resource.is_repo_scoped());
-        !before.matrix().within(after.matrix())
-            || (uses_scope && !before.scope().within(after.scope()))
+    pub fn narrowed(&self, keys: impl IntoIterator<Item = Matrix>) -> usize {
+        let loses_scope = LazyCell::new(|| !self.before.scope().within(self.after.scope()));
+        let can_do_less = |key: &Matrix| {
+            let before = self.before.matrix().cap(*key);
+            let uses_scope = before.held().any(|(resource, _)| resource.is_repo_scoped());
+            !before.within(self.after.matrix().cap(*key)) || (uses_scope && *loses_scope)
+        };
+        keys.into_iter().filter(can_do_less).count()
     }
 
     /// Whether `giver` may make the change, as far as this person is concerned.
@@ -156,7 +161,7 @@ impl PersonChange {
     /// # Errors
     ///
     /// The first gain that lies outside what the giver holds.
-    pub fn check(&self, giver: &Effective) -> Result<(), Escalation> {
-        escalation::check(giver, &self.before, &self.after)
+    pub fn check(&self, giver: &mut Giver<'_>) -> Result<(), Escalation> {
+        giver.check(&self.before, &self.after)
     }
 }

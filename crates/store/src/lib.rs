@@ -8,6 +8,7 @@
 mod api_keys;
 mod audit;
 pub mod authn;
+mod counts;
 mod credentials;
 mod db;
 mod deliveries;

@@ -242,7 +242,7 @@ fn key(row: credentials::row::Model) -> Result<ServiceAccountKey, StoreError> {
     })
 }
 
-mod row {
+pub(crate) mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

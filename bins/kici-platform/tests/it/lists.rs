@@ -68,7 +68,8 @@ async fn walks(id: &str, ask: impl Fn() -> RequestBuilder) {
     }
     assert_eq!(walked, whole, "{id}");
     for limit in ["0", "201"] {
-        problem(ask().query(&[("limit", limit)]).send().await.unwrap(), 422, "invalid_fields").await;
+        problem(ask().query(&[("limit", limit)]).send().await.unwrap(), 422, "invalid_fields")
+            .await;
     }
 }
 

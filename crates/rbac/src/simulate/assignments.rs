@@ -1,6 +1,6 @@
 //! Who has which roles, and what becomes of it when something is changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Change;
 use crate::{Effective, Role, RoleGrant, Via};
@@ -54,8 +54,16 @@ impl Assignments {
         found.map(|person| self.index().grants(person)).unwrap_or_default()
     }
 
+    /// What a person adds up to whom these roles reach and no others; roles that are not there give
+    /// nothing.
+    pub fn of_roles<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Effective {
+        let ids: HashSet<_> = ids.into_iter().collect();
+        let found = self.roles.iter().filter(|role| ids.contains(role.id.as_str()));
+        Effective::from_roles(&found.map(|role| role.granted(Via::Direct)).collect::<Vec<_>>())
+    }
+
     /// What the roles that reach each person add up to.
-    pub(super) fn effective(&self) -> Vec<(&str, Effective)> {
+    pub fn effective(&self) -> Vec<(&str, Effective)> {
         let index = self.index();
         let sum = |person: &Person| Effective::from_roles(&index.grants(person));
         self.people.iter().map(|person| (person.id.as_str(), sum(person))).collect()

@@ -1,7 +1,7 @@
 //! Nobody gives what they do not have.
 
-use kici_rbac::escalation::{Escalation, check};
-use kici_rbac::{Effective, Level, Matrix, RepoScope, Resource};
+use kici_rbac::escalation::{Escalation, Giver, check};
+use kici_rbac::{Effective, Level, Matrix, RepoPattern, RepoScope, Resource};
 use proptest::prelude::*;
 
 use crate::any;
@@ -121,6 +121,26 @@ fn only_an_owner_makes_an_owner() {
     assert_eq!(Escalation::Ownership.to_string(), "Only an owner can make somebody an owner");
     assert_eq!(check(&owner, &Effective::none(), &owner), Ok(()));
     assert_eq!(check(&all, &owner, &owner), Ok(()), "who is one already does not become one");
+}
+
+#[test]
+fn all_receivers_of_a_giver_share_what_is_compared() {
+    let many = |letter: &str, count| -> Vec<String> {
+        (0..count).map(|n| format!("{letter}{n}")).collect()
+    };
+    let globs: Vec<_> = many("g", 500).iter().map(|name| format!("{name}*")).collect();
+    let runs = Matrix::only(Resource::Runs, Level::Read);
+    let effective = |patterns: &[String]| {
+        let patterns = patterns.iter().map(|pattern| RepoPattern::parse(pattern).unwrap());
+        Effective::new(runs, RepoScope::of(patterns), false)
+    };
+    let holder = effective(&globs);
+    let mut giver = Giver::new(&holder);
+    let receiver = effective(&many("g499", 100));
+    let mut outcomes = (0..10).map(|_| giver.check(&Effective::none(), &receiver).is_ok());
+    assert!(outcomes.next().unwrap());
+    assert!(!outcomes.all(|is_ok| is_ok), "there is an end to it");
+    assert_eq!(Giver::new(&holder).check(&receiver, &receiver), Ok(()));
 }
 
 proptest! {

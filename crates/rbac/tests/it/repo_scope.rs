@@ -78,6 +78,23 @@ fn what_lies_beyond_is_named() {
 }
 
 #[test]
+fn after_a_hundred_thousand_pairs_a_name_counts_as_beyond() {
+    let of = |patterns: Vec<String>| {
+        RepoScope::of(patterns.iter().map(|pattern| RepoPattern::parse(pattern).unwrap()))
+    };
+    let globs = |count| (0..count).map(|n| format!("g{n}*")).chain(["z*".to_owned()]).collect();
+    let names = |count| (0..count).map(|n| format!("n{n}")).chain(["zz".to_owned()]).collect();
+    let beyond = |names: Vec<String>, globs| {
+        let beyond = of(names).beyond(&of(globs));
+        beyond.patterns().unwrap().iter().any(|pattern| pattern.as_str() == "zz")
+    };
+    assert!(!beyond(names(300), globs(300)), "enough for these");
+    assert!(beyond(names(400), globs(300)));
+    // What stands there literally is no pair.
+    assert!(of(names(2_000)).within(&of(globs(2_000)).union(&of(names(2_000)))));
+}
+
+#[test]
 fn a_scope_is_printed_as_part_of_a_sentence() {
     assert_eq!(scope(&["*"]).to_string(), "every repository");
     assert_eq!(scope(&["b", "a/*"]).to_string(), "`a/*`, `b`");
