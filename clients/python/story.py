@@ -161,7 +161,7 @@ def learns_why(program: AuthenticatedClient) -> None:
 
 def knows_own_roles(owner: AuthenticatedClient) -> None:
     own = done(permissions_get.sync_detailed(ORG, client=owner))
-    assert [(role.name, role.via.team) for role in own.roles] == [("Owner", None)]
+    assert [(role.name, role.via) for role in own.roles] == [("Owner", "direct")]
 
 
 def rotate_key(owner: AuthenticatedClient, old: ApiKeyCreated) -> None:
@@ -176,7 +176,7 @@ def simulate(owner: AuthenticatedClient, role: Role) -> None:
     body = RoleSimulate(role=role.id, change=change)
     answer = done(roles_simulate.sync_detailed(ORG, client=owner, body=body))
     # Whoever has accepted has the role.
-    assert (len(answer.people), answer.keys_narrowed, answer.refused) == (1, 0, None)
+    assert (len(answer.people), answer.keys_narrowed, answer.refused) == (1, 0, UNSET)
 
 
 def audit_log(owner: AuthenticatedClient) -> list[AuditItem]:

@@ -41,6 +41,7 @@ mod sources;
 mod teams;
 mod text;
 mod users;
+mod via;
 mod webhooks;
 
 pub use document::{Operation, document, operations};

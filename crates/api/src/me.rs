@@ -4,6 +4,7 @@
 use std::ops::Deref;
 
 use kici_domain::access;
+use kici_domain::notes::Entered;
 use kici_model::audit::Actor;
 use kici_rbac::{Need, Permission};
 use poem::{Request, RequestBody, Result};
@@ -69,7 +70,11 @@ door!(
     Me -> kici_domain::Me,
     credentials::schemes(&Need::Person),
     |me| Some(me.actor()),
-    async |_, knock: &Knock<'_>| access::enter_person(knock.app, knock.caller()).await
+    async |request, knock: &Knock<'_>| {
+        let me = access::enter_person(knock.app, knock.caller()).await?;
+        denials::entered(request, || Entered::person(me.actor(), knock.caller()));
+        Ok::<_, access::EnterError>(me)
+    }
 );
 
 door!(
@@ -77,7 +82,11 @@ door!(
     Interactive -> access::Interactive,
     credentials::schemes_in_words("interactive"),
     |me| Some(me.actor()),
-    async |_, knock: &Knock<'_>| access::enter_interactive(knock.app, knock.caller()).await
+    async |request, knock: &Knock<'_>| {
+        let me = access::enter_interactive(knock.app, knock.caller()).await?;
+        denials::entered(request, || Entered::person(me.actor(), knock.caller()));
+        Ok::<_, access::EnterError>(me)
+    }
 );
 
 door!(

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use kici_domain::App;
 use kici_domain::permissions::{self, Check, Question};
-use kici_rbac::{Level, Resource, RoleGrant, Via, perm};
+use kici_rbac::WouldGrant;
+use kici_rbac::{Level, Resource, RoleGrant, perm};
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
@@ -13,8 +14,9 @@ use crate::body::{Body, Fields, Form};
 use crate::matrix::Permissions as Matrix;
 use crate::org::Org;
 use crate::problem::{ApiError, Requirement};
-use crate::roles::simulate::scope;
+use crate::roles::simulate::{Widening, scope};
 use crate::routes::Tag;
+use crate::via::Route;
 
 /// What the caller may do.
 #[derive(Debug, Object)]
@@ -38,24 +40,7 @@ pub(crate) struct OwnRole {
     /// Its name.
     name: String,
     /// How it reaches them.
-    via: ViaObject,
-}
-
-/// How a role reaches somebody.
-#[derive(Debug, Object)]
-#[oai(rename = "Via")]
-pub(crate) struct ViaObject {
-    /// The team that it was granted to; `null` when it was assigned directly.
-    team: Option<TeamRef>,
-}
-
-/// A team.
-#[derive(Debug, Object)]
-pub(crate) struct TeamRef {
-    /// Its id.
-    id: String,
-    /// Its name.
-    name: String,
+    via: Route,
 }
 
 /// A question about somebody's permissions.
@@ -86,9 +71,10 @@ pub(crate) struct ExplainAnswer {
     /// The roles that say so.
     granted_by: Vec<ExplainGrant>,
     /// The roles that widen those to more repositories.
-    widened_by: Vec<ExplainWidening>,
-    /// The existing roles that would grant it; left empty in an answer about oneself.
-    would_grant: Vec<ExplainRemedy>,
+    widened_by: Vec<Widening>,
+    /// The existing roles that would grant it; left out in an answer about oneself.
+    #[oai(skip_serializing_if_is_none)]
+    would_grant: Option<Vec<ExplainRemedy>>,
 }
 
 /// A role that grants it.
@@ -97,20 +83,11 @@ pub(crate) struct ExplainGrant {
     /// Its name.
     role: String,
     /// How it reaches them.
-    via: ViaObject,
+    via: Route,
     /// What it gives.
     level: String,
     /// By which of its patterns.
     pattern: Option<String>,
-}
-
-/// A role that widens others.
-#[derive(Debug, Object)]
-pub(crate) struct ExplainWidening {
-    /// Its name.
-    role: String,
-    /// By which pattern.
-    pattern: String,
 }
 
 /// A role that would grant it.
@@ -221,6 +198,7 @@ impl Permissions {
         app: Data<&Arc<App>>,
         body: Body<ExplainQuestion>,
     ) -> Result<Json<ExplainAnswer>, ApiError> {
+        let is_about_another = permissions::is_about_another(&org, &body.0);
         let explanation = permissions::explain_one(&app, &org, &body.0).await?;
         let summary = explanation.to_string();
         let (resource, level) = explanation.required;
@@ -234,40 +212,26 @@ impl Permissions {
                 .into_iter()
                 .map(|by| ExplainGrant {
                     role: by.role.name,
-                    via: (&by.via).into(),
+                    via: Route::from(&by.via),
                     level: by.level.to_string(),
                     pattern: by.pattern.map(|pattern| pattern.to_string()),
                 })
                 .collect(),
-            widened_by: explanation
-                .widened_by
-                .into_iter()
-                .map(|by| ExplainWidening { role: by.role.name, pattern: by.pattern.to_string() })
-                .collect(),
-            would_grant: explanation
-                .would_grant
-                .into_iter()
-                .map(|would| ExplainRemedy {
+            widened_by: explanation.widened_by.iter().map(Widening::from).collect(),
+            would_grant: is_about_another.then(|| {
+                let would = explanation.would_grant.into_iter();
+                let remedy = |would: WouldGrant| ExplainRemedy {
                     role: would.role.name,
                     assignable_by: would.assignable_by.to_string(),
-                })
-                .collect(),
+                };
+                would.map(remedy).collect()
+            }),
         }))
     }
 }
 
 impl From<&RoleGrant> for OwnRole {
     fn from(role: &RoleGrant) -> Self {
-        Self { id: role.id.clone(), name: role.name.clone(), via: (&role.via).into() }
-    }
-}
-
-impl From<&Via> for ViaObject {
-    fn from(via: &Via) -> Self {
-        let team = match via {
-            Via::Direct => None,
-            Via::Team { id, name } => Some(TeamRef { id: id.clone(), name: name.clone() }),
-        };
-        Self { team }
+        Self { id: role.id.clone(), name: role.name.clone(), via: Route::from(&role.via) }
     }
 }

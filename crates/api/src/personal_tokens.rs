@@ -98,10 +98,12 @@ pub(crate) enum Revoked {
 
 impl Form for PersonalTokenCreate {
     type Command = NewPersonalToken;
+    const IS_LENIENT: bool = true;
 
     fn read(fields: &mut Fields) -> Option<NewPersonalToken> {
         let (name, days) = (fields.required("name"), fields.number("expiresInDays", 1..=MOST_DAYS));
-        let scopes = fields.matrix("scopes");
+        // Newer command lines call them so; left unread, they would get a token without bounds.
+        let (scopes, permissions) = (fields.matrix("scopes"), fields.matrix("permissions"));
         let agent = fields.optional("agentLabel");
         let is_agent =
             fields.choice("kind", "user", &["user", "agent"]).map(|kind| kind == "agent");
@@ -110,7 +112,11 @@ impl Form for PersonalTokenCreate {
             let message = "goes with the kind `agent`, and only with it".to_owned();
             fields.refuse("agentLabel", message);
         }
-        Some(NewPersonalToken { name: name?, scopes: scopes?, agent, days: days? })
+        let (scopes, permissions) = (scopes?, permissions?);
+        if scopes.is_some() && permissions.is_some() {
+            fields.refuse("permissions", "is another name of `scopes`: send one".to_owned());
+        }
+        Some(NewPersonalToken { name: name?, scopes: scopes.or(permissions), agent, days: days? })
     }
 }
 

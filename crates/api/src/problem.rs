@@ -1,5 +1,6 @@
 //! The one error body, and the only place that knows which failure is which HTTP status.
 
+use kici_domain::idempotency::IdempotencyError;
 use kici_domain::{EnterError, Fault, Kind};
 use kici_rbac::{Level, Resource};
 use poem::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -30,6 +31,8 @@ pub(crate) struct Problem {
     required_any: Option<Vec<Requirement>>,
     /// The level that is held instead.
     held: Option<String>,
+    /// What was made before, where its secret can't be shown again.
+    id: Option<String>,
     /// Since when the organization is disabled.
     #[oai(rename = "disabled_at")]
     disabled_at: Option<String>,
@@ -162,7 +165,6 @@ faults! {
     kici_domain::api_keys::ApiKeysError,
     kici_domain::event_log::EventLogError,
     kici_domain::founding::FoundingError,
-    kici_domain::idempotency::IdempotencyError,
     kici_domain::identity_links::IdentityLinksError,
     kici_domain::invites::InvitesError,
     kici_domain::members::MembersError,
@@ -190,6 +192,16 @@ impl From<EnterError> for ApiError {
                 refused.problem.held = denied.held().map(|level| level.to_string());
             }
             _ => {}
+        }
+        refused
+    }
+}
+
+impl From<IdempotencyError> for ApiError {
+    fn from(error: IdempotencyError) -> Self {
+        let mut refused = Self::from(&error);
+        if let IdempotencyError::Secret(id) = error {
+            refused.problem.id = Some(id);
         }
         refused
     }

@@ -217,7 +217,7 @@ impl Roles {
         app: Data<&Arc<App>>,
         body: Body<simulate::RoleSimulate>,
     ) -> Result<Json<simulate::RoleSimulation>, ApiError> {
-        Ok(Json(roles::simulate(&app, &org, &body.0).await?.into()))
+        Ok(Json(roles::simulate(&app, &org, body.0.as_ref()).await?.into()))
     }
 
     /// Roles to begin with. They are no roles until one is made of them.

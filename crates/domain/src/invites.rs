@@ -262,5 +262,8 @@ async fn send(
         ),
     };
     let is_mailed = app.mail(&mail).await;
+    if !is_mailed {
+        tracing::info!(invite = %invite.id, link, "invitation not mailed; pass its link on");
+    }
     Ok(Sent { invite, link, is_mailed })
 }

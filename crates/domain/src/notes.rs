@@ -64,7 +64,7 @@ impl Notes {
             "required": needed.collect::<Vec<_>>(),
             "held": denied.held().map(|level| level.to_string()),
         });
-        let by = By { org, actor: &actor, operation: caller.operation };
+        let by = By { org: Some(org), actor: &actor, operation: caller.operation };
         self.count(app, by, caller.request_id, "", details);
     }
 
@@ -77,7 +77,7 @@ impl Notes {
         }
         let first = || AuditEntry {
             id: id.clone(),
-            org: Some(by.org.clone()),
+            org: by.org.cloned(),
             actor: by.actor.clone(),
             action: Action::AccessDenied,
             target: by.operation.to_string(),
@@ -92,7 +92,7 @@ impl Notes {
 /// Who tried what, and where.
 #[derive(Clone, Copy)]
 struct By<'a> {
-    org: &'a OrgId,
+    org: Option<&'a OrgId>,
     actor: &'a Actor,
     operation: &'a Operation,
 }
@@ -100,7 +100,7 @@ struct By<'a> {
 /// Somebody who was let in, for the log of what they are denied then.
 #[derive(Debug, Clone)]
 pub struct Entered {
-    org: OrgId,
+    org: Option<OrgId>,
     actor: Actor,
     operation: Operation,
     request_id: RequestId,
@@ -111,10 +111,23 @@ impl<P: Permission> Org<P> {
     #[must_use]
     pub fn entered(&self) -> Entered {
         Entered {
-            org: self.id().clone(),
+            org: Some(self.id().clone()),
             actor: self.actor().clone(),
             operation: self.operation().clone(),
             request_id: self.request_id().clone(),
+        }
+    }
+}
+
+impl Entered {
+    /// A person, outside of any organisation.
+    #[must_use]
+    pub fn person(actor: &Actor, caller: Caller<'_>) -> Self {
+        Self {
+            org: None,
+            actor: actor.clone(),
+            operation: caller.operation.clone(),
+            request_id: caller.request_id.clone(),
         }
     }
 }
@@ -123,6 +136,7 @@ impl<P: Permission> Org<P> {
 fn id(by: By<'_>, why: &str, now: Timestamp) -> Option<AuditId> {
     let minute = now.micros() / 60_000_000;
     let By { org, actor, operation } = by;
+    let org = org.map_or("", OrgId::as_str);
     let text = format!("{org} {} {} {operation} {minute} {why}", actor.kind(), actor.id());
     audit_id(&text)
 }
@@ -132,7 +146,7 @@ impl App {
     /// beyond what the operation needs. `code` is that of the answer.
     pub fn note_denied(&self, entered: &Entered, code: &str) {
         let Entered { org, actor, operation, request_id } = entered;
-        let by = By { org, actor, operation };
+        let by = By { org: org.as_ref(), actor, operation };
         self.notes.count(self, by, request_id, code, json!({ "code": code }));
     }
 

@@ -122,7 +122,10 @@ pub async fn create(
     let (mut tx, org) = org.begin(app).await?;
     let made = add(app, &org, &mut tx, wanted).await?;
     let entry = org.audit(app, Action::OrchestratorKeyCreated, &made.0.id)?;
-    tx.commit(entry.with(json!({"name": wanted.name.as_str()}))).await?;
+    let patterns = wanted.patterns.as_ref();
+    let patterns = patterns.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let details = json!({"name": wanted.name.as_str(), "routingPatterns": patterns});
+    tx.commit(entry.with(details)).await?;
     Ok(made)
 }
 

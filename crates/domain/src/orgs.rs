@@ -55,7 +55,8 @@ pub async fn rename(
     let entry = org.audit(app, Action::OrgRenamed, org.id())?;
     let (mut tx, org) = org.begin(app).await?;
     let membership = org.require::<perm::Membership>()?;
-    tx.rename_org(org.grant(), name).await?;
-    tx.commit(entry.with(json!({"name": name.as_str()}))).await?;
+    let before = tx.rename_org(org.grant(), name).await?;
+    let details = json!({"before": {"name": before}, "after": {"name": name.as_str()}});
+    tx.commit(entry.with(details)).await?;
     app.store.org(&membership).await?.ok_or(EnterError::Hidden)
 }

@@ -38,6 +38,21 @@ impl Check {
     }
 }
 
+/// Whether a question is about somebody else than who asks it.
+#[must_use]
+pub fn is_about_another(org: &Org<perm::Membership>, question: &Question) -> bool {
+    another(org, question).is_some()
+}
+
+fn another<'a>(org: &Org<perm::Membership>, question: &'a Question) -> Option<&'a UserId> {
+    let myself = match org.actor() {
+        Actor::User { id, .. } => Some(id),
+        // A key is not its maker, and may be asked about as little as anybody.
+        _ => None,
+    };
+    question.user.as_ref().filter(|user| Some(*user) != myself)
+}
+
 /// Says whether somebody may do something, by which roles, and what would help. Asking about others
 /// needs `members:read`; the answer about oneself names one's own roles only.
 ///
@@ -48,17 +63,11 @@ pub async fn explain_one(
     org: &Org<perm::Membership>,
     question: &Question,
 ) -> Result<Explanation, EnterError> {
-    let Question { user, resource, level, repo } = question;
-    let myself = match org.actor() {
-        Actor::User { id, .. } => Some(id),
-        // A key is not its maker, and may be asked about as little as anybody.
-        _ => None,
-    };
-    let other = user.as_ref().filter(|user| Some(*user) != myself);
+    let Question { resource, level, repo, .. } = question;
     let answer = |roles: &[RoleGrant], existing: &[_]| {
         explain(roles, *resource, *level, repo.as_deref(), existing)
     };
-    let Some(other) = other else {
+    let Some(other) = another(org, question) else {
         let mut own = answer(org.roles(), &[]);
         // The credential may hold less than the roles of whoever stands behind it, or have none.
         own.allowed = org.effective().allows(*resource, *level, repo.as_deref());

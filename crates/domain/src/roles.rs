@@ -1,6 +1,7 @@
 //! Roles: made, changed, deleted. Nobody gives what they do not have: a change of a role that is in
 //! use is compared for each person whom it reaches, before and after.
 
+mod simulate;
 mod templates;
 
 use std::collections::BTreeSet;
@@ -11,17 +12,16 @@ use kici_model::roles::Role;
 use kici_model::text::{Description, RoleName};
 use kici_model::{OrgId, RoleId};
 use kici_rbac::escalation::{Escalation, Giver};
-use kici_rbac::simulate::{Assignments, Change, NotThere, PersonChange, simulate as compare};
+use kici_rbac::simulate::{Assignments, Change, NotThere, simulate as compare};
 use kici_rbac::{Denied, Effective, Granted, Matrix, RepoPattern, perm};
 use kici_store::{Lost, StoreError, WriteTx};
 use serde_json::{Value, json};
 
+pub use simulate::{Refused, Simulation, simulate};
 pub use templates::{TEMPLATES, Template};
 
 use crate::invites::{is_for_the_invited, receives};
-use crate::members::MembersError;
 use crate::quotas::{self, Full};
-use crate::teams::TeamsError;
 use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
 
 const LIST: &str = "roles";
@@ -274,83 +274,6 @@ pub async fn delete(
     let lost = tx.delete_role(org.grant(), id).await?;
     tx.commit(entry.with(told(&role))).await?;
     Ok(lost)
-}
-
-/// What a change would do, without making it.
-#[derive(Debug)]
-pub struct Simulation {
-    /// Everybody for whom something would change.
-    pub people: Vec<PersonChange>,
-    /// How many API keys would do less, since their makers would.
-    pub keys_narrowed: usize,
-    /// Why the caller could not make the change, in a sentence, if they could not.
-    pub refused: Option<String>,
-}
-
-/// Tries a change of roles without making it.
-///
-/// # Errors
-/// It names what is not there, or the database fails.
-pub async fn simulate(
-    app: &App,
-    org: &Org<perm::MembersRead>,
-    change: &Change,
-) -> Result<Simulation, RolesError> {
-    let chart = app.store.org_chart(org.grant()).await?;
-    let people = compare(&chart, change)?;
-    let makers = app.store.api_keys_by_maker(org.grant()).await?;
-    let keys_of = |person: &PersonChange| {
-        let own = makers.iter().filter(|(maker, _)| maker.as_str() == person.person);
-        own.map(|(_, key)| *key).collect::<Vec<_>>()
-    };
-    let keys_narrowed = people.iter().map(|person| person.narrowed(keys_of(person))).sum();
-    let refused = refusal(org, change, &chart, &people);
-    Ok(Simulation { people, keys_narrowed, refused })
-}
-
-/// What the operation that makes the change would say to this caller, of what can be told beforehand.
-fn refusal(
-    org: &Org<perm::MembersRead>,
-    change: &Change,
-    chart: &Assignments,
-    people: &[PersonChange],
-) -> Option<String> {
-    let is_owner = |id: &String| chart.roles.iter().any(|role| role.id == *id && role.is_owner);
-    let holds_ownership = |person: &String| {
-        let roles = chart.people.iter().find(|one| one.id == *person).map(|one| &one.roles);
-        roles.is_some_and(|roles| roles.iter().any(&is_owner))
-    };
-    let owners = chart.people.iter().filter(|person| person.roles.iter().any(&is_owner)).count();
-    let lacks = match change {
-        Change::GrantTeam { .. } | Change::RevokeTeam { .. } | Change::JoinTeam { .. } => {
-            org.require::<perm::TeamsAdmin>().err()
-        }
-        _ => org.require::<perm::MembersAdmin>().err(),
-    };
-    if let Some(denied) = lacks {
-        return Some(denied.to_string());
-    }
-    match change {
-        Change::Edit { role, .. } | Change::Delete { role } if is_owner(role) => {
-            return Some(RolesError::Owner.to_string());
-        }
-        Change::GrantTeam { role, .. } if is_owner(role) => {
-            return Some(TeamsError::Owner.to_string());
-        }
-        Change::Assign { person, .. } | Change::Unassign { person, .. }
-            if holds_ownership(person) && !org.effective().is_owner() =>
-        {
-            return Some(MembersError::OwnersOnly.to_string());
-        }
-        Change::Unassign { role, person }
-            if is_owner(role) && holds_ownership(person) && owners == 1 =>
-        {
-            return Some(MembersError::LastOwner.to_string());
-        }
-        _ => {}
-    }
-    let mut giver = Giver::new(org.effective());
-    people.iter().find_map(|person| person.check(&mut giver).err()).map(|e| e.to_string())
 }
 
 /// Nobody gives by a change of roles what they do not have to those who are invited: the invitation

@@ -160,9 +160,17 @@ pub async fn create(
     let made = tx.create_service_account(org.grant(), &account).await;
     made.map_err(|error| taken(error, &account.name))?;
     let entry = org.audit(app, Action::ServiceAccountCreated, &account.id)?;
-    let details = json!({"name": account.name.as_str(), "permissions": account.permissions});
-    tx.commit(entry.with(details)).await?;
+    tx.commit(entry.with(told(&account))).await?;
     Ok(account)
+}
+
+/// What the audit log tells of an account.
+fn told(account: &ServiceAccount) -> serde_json::Value {
+    json!({
+        "name": account.name.as_str(),
+        "description": account.description.as_ref().map(|text| text.as_str()),
+        "permissions": account.permissions,
+    })
 }
 
 /// Changes an account.
@@ -193,7 +201,7 @@ pub async fn update(
     }
     let written = tx.update_service_account(org.grant(), &changed).await;
     written.map_err(|error| taken(error, &changed.name))?;
-    let details = json!({"before": old.permissions, "after": changed.permissions});
+    let details = json!({"before": told(&old), "after": told(&changed)});
     tx.commit(entry.with(details)).await?;
     Ok(changed)
 }

@@ -98,7 +98,7 @@ pub async fn create(
     quotas::TEAMS.room(tx.count_teams(org.grant()).await?)?;
     let made = tx.create_team(org.grant(), &team).await;
     made.map_err(|error| taken(error, name))?;
-    tx.commit(entry).await?;
+    tx.commit(entry.with(json!({"name": name.as_str()}))).await?;
     Ok(team)
 }
 
@@ -129,11 +129,10 @@ pub async fn rename(
 ) -> Result<(), TeamsError> {
     let entry = org.audit(app, Action::TeamRenamed, team)?;
     let (mut tx, org) = org.begin(app).await?;
-    let is_there = tx.rename_team(org.grant(), team, name).await;
-    if !is_there.map_err(|error| taken(error, name))? {
-        return Err(TeamsError::Missing);
-    }
-    Ok(tx.commit(entry.with(json!({"name": name.as_str()}))).await?)
+    let before = tx.rename_team(org.grant(), team, name).await;
+    let before = before.map_err(|error| taken(error, name))?.ok_or(TeamsError::Missing)?;
+    let details = json!({"before": {"name": before}, "after": {"name": name.as_str()}});
+    Ok(tx.commit(entry.with(details)).await?)
 }
 
 /// Deletes a team. Its members lose what it granted.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kici_domain::ports::{Mail, Mailer};
 use kici_model::{OsEntropy, entropy};
+use lettre::message::Mailbox;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
@@ -83,7 +84,7 @@ fn write(from: &Sender, mail: &Mail) -> Result<Message, Box<dyn Error + Send + S
     let message = Message::builder()
         .message_id(Some(format!("<{id}@{}>", from.0.email.domain())))
         .from(from.0.clone())
-        .to(mail.to.to_string().parse()?)
+        .to(Mailbox::new(None, mail.to.to_string().parse()?))
         .subject(mail.subject.as_str())
         .header(AutoSubmitted)
         .header(ContentType::TEXT_PLAIN);

@@ -128,7 +128,8 @@ texts! {
     RequestId = ascii("a request id", 128);
 }
 
-/// An e-mail address, its ASCII letters in lower case: something before and after one `@`, at most 254 bytes.
+/// An e-mail address, its ASCII letters in lower case: something before and after one `@`, at most 254
+/// bytes, and nothing that quotes, comments or lists addresses, so that one is one mailbox's.
 ///
 /// Whether mail arrives there is the business of verification, not of parsing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -142,7 +143,9 @@ impl FromStr for Email {
             && text.split_once('@').is_some_and(|(local, host)| {
                 !local.is_empty() && !host.is_empty() && !host.contains('@')
             })
-            && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+            && !text
+                .chars()
+                .any(|c| c.is_whitespace() || c.is_control() || "<>()[]\\,;:\"".contains(c));
         if good {
             // Of ASCII alone: other letters can become one of another address.
             Ok(Self(text.to_ascii_lowercase().into()))
@@ -177,6 +180,10 @@ mod tests {
     fn addresses_have_two_halves() {
         assert_eq!(Email::from_str("Ada@Example.org").unwrap().to_string(), "ada@example.org");
         for bad in ["", "ada", "@x", "ada@", "a@b@c", "a b@c"] {
+            assert!(Email::from_str(bad).is_err(), "{bad}");
+        }
+        // Another writing of somebody's address, or of several people's.
+        for bad in ["x<ada@b.c>", "ada@b.c,bo@d", "\"ada\"@b", "ada(x)@b", "x:ada@b", "a@[::1]"] {
             assert!(Email::from_str(bad).is_err(), "{bad}");
         }
     }

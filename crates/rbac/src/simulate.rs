@@ -1,13 +1,15 @@
 //! What a change of roles would do to whom, before it is made.
 
 use std::cell::LazyCell;
+use std::collections::HashSet;
 
 use crate::escalation::{Escalation, Giver};
-use crate::{Effective, Level, Matrix, RepoPattern, Resource};
+use crate::explain::WidenedBy;
+use crate::{Effective, Level, Matrix, RepoPattern, RepoScope, Resource, RoleGrant, RoleRef};
 
 mod assignments;
 
-pub use assignments::{Assignments, NotThere, Person, Team};
+pub use assignments::{Assignments, NotThere, Person, Reaching, Team};
 
 /// A change of one role, or of who has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct PersonChange {
     pub before: Effective,
     /// What they can do then.
     pub after: Effective,
+    /// The roles that then reach into repositories in which they could do nothing before.
+    pub widened_by: Vec<WidenedBy>,
 }
 
 /// A level that is another one then.
@@ -113,15 +117,38 @@ pub struct LevelChange {
 pub fn simulate(org: &Assignments, change: &Change) -> Result<Vec<PersonChange>, NotThere> {
     let mut changed = org.clone();
     changed.apply(change)?;
-    let both = org.effective().into_iter().zip(changed.effective());
-    let differing = both.filter(|(before, after)| before != after);
-    Ok(differing
-        .map(|((person, before), (_, after))| PersonChange {
-            person: person.to_owned(),
+    let (old, new) = (org.reaching(), changed.reaching());
+    let people = org.people.iter().zip(&changed.people);
+    let change = |(was, is): (&Person, &Person)| {
+        let grants = new.grants(is);
+        let before = Effective::from_roles(&old.grants(was));
+        let after = Effective::from_roles(&grants);
+        (before != after).then(|| PersonChange {
+            person: is.id.clone(),
+            widened_by: widened_by(&grants, after.scope().beyond(before.scope())),
             before,
             after,
         })
-        .collect())
+    };
+    Ok(people.filter_map(change).collect())
+}
+
+/// The roles among `grants` whose patterns are in `added`, each once however it comes.
+fn widened_by(grants: &[RoleGrant], added: RepoScope) -> Vec<WidenedBy> {
+    let is_new = |pattern: &&RepoPattern| match added.patterns() {
+        None => pattern.is_unrestricted(),
+        Some(patterns) => patterns.binary_search(pattern).is_ok(),
+    };
+    let mut seen = HashSet::new();
+    let once = grants.iter().filter(|role| seen.insert(role.id.as_str()));
+    let of_role = |role: &RoleGrant| {
+        let role_ref = RoleRef::from(role);
+        let patterns = role.patterns.iter().filter(is_new).cloned();
+        patterns
+            .map(move |pattern| WidenedBy { role: role_ref.clone(), pattern })
+            .collect::<Vec<_>>()
+    };
+    once.flat_map(of_role).collect()
 }
 
 impl PersonChange {

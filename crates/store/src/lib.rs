@@ -36,7 +36,7 @@ mod users;
 
 pub use db::{Backend, Store};
 pub use error::StoreError;
-pub use members::{NewMember, Owner};
+pub use members::{NewMember, Owner, Removed};
 pub use org_chart::MayCompare;
 pub use roles::Lost;
 pub use tx::{RecordTx, WriteTx};

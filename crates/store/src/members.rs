@@ -14,9 +14,19 @@ use sea_orm::{
 };
 
 use crate::error::OrCorrupt;
+use crate::teams::team_members;
 use crate::{Store, StoreError, WriteTx, credentials, page, users};
 
 const MEMBERS: &str = "memberships";
+
+/// What a member had who was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// Ids of the roles that were assigned to them.
+    pub roles: Vec<String>,
+    /// Ids of the teams that they were in.
+    pub teams: Vec<String>,
+}
 
 /// Somebody about to become a member.
 #[derive(Debug, Clone, Copy)]
@@ -158,8 +168,12 @@ impl WriteTx {
         grant: &Granted<perm::CiTrustAdmin, OrgId>,
         user: &UserId,
         level: Option<Level>,
-    ) -> Result<bool, StoreError> {
-        let done = memberships::Entity::update_many()
+    ) -> Result<Option<Option<Level>>, StoreError> {
+        let key = (grant.tenant().to_string(), user.to_string());
+        let Some(old) = memberships::Entity::find_by_id(key).one(&self.tx).await? else {
+            return Ok(None);
+        };
+        memberships::Entity::update_many()
             .set(memberships::ActiveModel {
                 ci_trust: Set(level.map(|level| level.to_string())),
                 ..Default::default()
@@ -168,7 +182,8 @@ impl WriteTx {
             .filter(memberships::Column::UserId.eq(user.as_str()))
             .exec(&self.tx)
             .await?;
-        Ok(done.rows_affected == 1)
+        let old = old.ci_trust.map(|level| level.parse()).transpose();
+        Ok(Some(old.or_corrupt(MEMBERS, user.as_str())?))
     }
 
     /// Gives a member these roles of the organisation and no others.
@@ -192,7 +207,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Lets a member leave, as [`Self::remove_member`] removes them; `false` when they have left.
+    /// Lets a member leave, as [`Self::remove_member`] removes them; `None` when they have left.
     ///
     /// # Errors
     /// The database fails.
@@ -201,11 +216,11 @@ impl WriteTx {
         grant: &Granted<perm::Membership, OrgId>,
         user: &UserId,
         at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Removed>, StoreError> {
         remove(self, grant.tenant(), user, at).await
     }
 
-    /// Removes a member with their roles and team memberships, and revokes their API keys; `false`
+    /// Removes a member with their roles and team memberships, and revokes their API keys; `None`
     /// when there is no such member.
     ///
     /// # Errors
@@ -215,7 +230,7 @@ impl WriteTx {
         grant: &Granted<perm::MembersAdmin, OrgId>,
         user: &UserId,
         at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Removed>, StoreError> {
         remove(self, grant.tenant(), user, at).await
     }
 
@@ -266,11 +281,23 @@ async fn remove(
     org: &OrgId,
     user: &UserId,
     at: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Removed>, StoreError> {
+    let roles = role_assignments::Entity::find()
+        .filter(role_assignments::Column::OrgId.eq(org.as_str()))
+        .filter(role_assignments::Column::UserId.eq(user.as_str()))
+        .order_by_asc(role_assignments::Column::RoleId);
+    let teams = team_members::Entity::find()
+        .filter(team_members::Column::OrgId.eq(org.as_str()))
+        .filter(team_members::Column::UserId.eq(user.as_str()))
+        .order_by_asc(team_members::Column::TeamId);
+    let removed = Removed {
+        roles: roles.all(&tx.tx).await?.into_iter().map(|row| row.role_id).collect(),
+        teams: teams.all(&tx.tx).await?.into_iter().map(|row| row.team_id).collect(),
+    };
     credentials::revoke_all_of(&tx.tx, org, user, TokenKind::ApiKey, at).await?;
     let key = (org.to_string(), user.to_string());
     let done = memberships::Entity::delete_by_id(key).exec(&tx.tx).await?;
-    Ok(done.rows_affected == 1)
+    Ok((done.rows_affected == 1).then_some(removed))
 }
 
 fn member(

@@ -112,7 +112,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Gives the organisation another name.
+    /// Gives the organisation another name, and tells the one before; `None` when it is gone.
     ///
     /// # Errors
     /// The database fails.
@@ -120,13 +120,14 @@ impl WriteTx {
         &mut self,
         grant: &Granted<perm::Ownership, OrgId>,
         name: &OrgName,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<String>, StoreError> {
+        let old = row::Entity::find_by_id(grant.tenant().as_str()).one(&self.tx).await?;
         row::Entity::update_many()
             .set(row::ActiveModel { name: Set(name.to_string()), ..Default::default() })
             .filter(row::Column::Id.eq(grant.tenant().as_str()))
             .exec(&self.tx)
             .await?;
-        Ok(())
+        Ok(old.map(|old| old.name))
     }
 
     /// Makes every other change of the organisation wait until this transaction ends, and tells

@@ -48,8 +48,11 @@ impl WriteTx {
         grant: &Granted<perm::TeamsAdmin, OrgId>,
         team: &TeamId,
         name: &TeamName,
-    ) -> Result<bool, StoreError> {
-        let done = row::Entity::update_many()
+    ) -> Result<Option<String>, StoreError> {
+        let found = row::Entity::find_by_id(team.as_str())
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()));
+        let Some(old) = found.one(&self.tx).await? else { return Ok(None) };
+        row::Entity::update_many()
             .set(row::ActiveModel {
                 name: Set(name.to_string()),
                 name_key: Set(name.as_str().to_lowercase()),
@@ -59,7 +62,7 @@ impl WriteTx {
             .filter(row::Column::Id.eq(team.as_str()))
             .exec(&self.tx)
             .await?;
-        Ok(done.rows_affected == 1)
+        Ok(Some(old.name))
     }
 
     /// Deletes a team with all that it grants; `false` when there is no such team.

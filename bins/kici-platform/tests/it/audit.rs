@@ -104,4 +104,67 @@ on_both_databases! {
         told.sort_unstable();
         assert_eq!(told, [("escalation", 2), ("owners_only", 1)]);
     }
+
+    async fn what_is_denied_outside_of_organisations_is_kept_as_well(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let make = async |token: &str, sent: Value| {
+            let made = platform.http().post(platform.url("/api/v1/pats")).bearer_auth(token);
+            made.json(&sent).send().await.unwrap()
+        };
+        let bound = json!({"name": "bound", "scopes": {"runs": "read"}});
+        let bound = body(make(&org.token, bound).await).await["token"].as_str().unwrap().to_owned();
+        // No operation reads these rows: a statement that fails where there is none looks for it.
+        let look = async || {
+            let none = "NOT EXISTS (SELECT 1 FROM audit_log WHERE action = 'access.denied' AND \
+                org_id IS NULL AND target = 'POST /api/v1/pats')";
+            let sql = format!("INSERT INTO orgs (id) SELECT NULL WHERE {none}");
+            kici_migration::execute(database.url(), &sql).await
+        };
+        look().await.unwrap_err();
+        problem(make(&bound, json!({"name": "free"})).await, 403, "escalation").await;
+        platform.app().write_notes().await.unwrap();
+        look().await.unwrap();
+    }
+
+    async fn a_change_tells_what_was_there_before(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let someone = org.member(&platform, Matrix::only(Resource::Runs, Level::Read)).await.unwrap();
+        let send = async |method: Method, path: &str, sent: Value| {
+            let answer = org.request(&platform, method, path).json(&sent).send().await.unwrap();
+            assert!(answer.status().is_success(), "{path}: {}", answer.status());
+            answer
+        };
+        let newest = async || {
+            let read = org.request(&platform, Method::GET, "/audit?limit=1").send().await.unwrap();
+            body(read).await["items"][0]["details"].clone()
+        };
+        let named = |name: &str| json!({"name": name});
+        send(Method::PATCH, "", json!({"displayName": "Ajax"})).await;
+        assert_eq!(newest().await, json!({"before": named("Acme"), "after": named("Ajax")}));
+        let team = body(send(Method::POST, "/teams", named("Red")).await).await;
+        let team = team["id"].as_str().unwrap();
+        send(Method::PATCH, &format!("/teams/{team}"), named("Blue")).await;
+        assert_eq!(newest().await, json!({"before": named("Red"), "after": named("Blue")}));
+        let trust = format!("/members/{}/ci-trust", someone.id);
+        send(Method::PUT, &trust, json!({"level": "write"})).await;
+        send(Method::PUT, &trust, json!({"level": "none"})).await;
+        assert_eq!(newest().await, json!({"before": {"level": "write"}, "after": {"level": "none"}}));
+        let account = json!({"name": "bot", "permissions": {}});
+        let account = body(send(Method::POST, "/service-accounts", account).await).await;
+        let account = format!("/service-accounts/{}", account["id"].as_str().unwrap());
+        send(Method::PATCH, &account, json!({"name": "robot", "description": "builds"})).await;
+        let told = newest().await;
+        assert_eq!((&told["before"]["name"], &told["after"]["name"]), (&json!("bot"), &json!("robot")));
+        assert_eq!(told["after"]["description"], "builds");
+        let key = json!({"name": "o", "routingPatterns": ["github:*"]});
+        send(Method::POST, "/orchestrator-keys", key).await;
+        assert_eq!(newest().await, json!({"name": "o", "routingPatterns": ["github:*"]}));
+        send(Method::PUT, &format!("/teams/{team}/members/{}", someone.id), Value::Null).await;
+        send(Method::DELETE, &format!("/members/{}", someone.id), Value::Null).await;
+        let told = newest().await;
+        assert_eq!(told["before"]["teams"], json!([team]));
+        assert_eq!(told["before"]["roles"].as_array().unwrap().len(), 1, "{told}");
+    }
 }

@@ -65,6 +65,7 @@ on_both_databases! {
         let made = body(post(&platform, &org, "one", "/api-keys", &sent).await).await;
         let again = problem(post(&platform, &org, "one", "/api-keys", &sent).await, 409, "secret_shown_once").await;
         assert!(again["error"].as_str().unwrap().contains(made["key"]["id"].as_str().unwrap()), "{again}");
+        assert_eq!(again["id"], made["key"]["id"]);
         let url = platform.url("/api/v1/pats");
         let pat = async || platform.http().post(&url).bearer_auth(&org.token).header("idempotency-key", "pat")
             .json(&json!({"name": "laptop"})).send().await.unwrap();

@@ -54,6 +54,14 @@ on_both_databases! {
         let agent = body(make(&org.token, agent).await).await;
         let user_kind = make(agent["token"].as_str().unwrap(), json!({"name": "x"})).await;
         problem(user_kind, 403, "escalation").await;
+        // As a newer command line asks for it: with bounds under another name, and more beside.
+        let newer = json!({"name": "x", "permissions": {"event_log": "read"}, "color": "green"});
+        let newer = body(make(&org.token, newer).await).await;
+        let with = TestOrg { token: newer["token"].as_str().unwrap().to_owned(), ..org.clone() };
+        body(with.request(&platform, Method::GET, "/event-log").send().await.unwrap()).await;
+        problem(with.request(&platform, Method::GET, "/sources").send().await.unwrap(), 403, "insufficient_permission").await;
+        let both = json!({"name": "x", "permissions": {}, "scopes": {}});
+        problem(make(&org.token, both).await, 422, "invalid_fields").await;
         for odd in [json!({"name": "x", "kind": "robot"}), json!({"name": "x", "kind": "agent"}), json!({"name": "x", "expiresInDays": 0})] {
             problem(make(&org.token, odd).await, 422, "invalid_fields").await;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kici_domain::roles::Simulation;
 use kici_model::{RoleId, TeamId, UserId};
+use kici_rbac::WidenedBy;
 use kici_rbac::simulate::{Change, PersonChange};
 use kici_rbac::{Level, RepoScope, Resource};
 use poem_openapi::Object;
@@ -14,8 +15,8 @@ use crate::matrix::Permissions;
 /// A change to be tried.
 #[derive(Debug, Object)]
 pub(crate) struct RoleSimulate {
-    /// The role.
-    role: String,
+    /// The role; `null` for one that would be made, which reaches nobody.
+    role: Option<String>,
     /// What to do with it: one of the fields, or `permissions` and `repoPatterns` together.
     change: RoleSimulateChange,
 }
@@ -48,8 +49,18 @@ pub(crate) struct RoleSimulation {
     people: Vec<SimulatedPerson>,
     /// How many API keys would do less, since their makers would.
     keys_narrowed: u64,
-    /// Why you could not make this change; `null` when you could.
-    refused: Option<String>,
+    /// What you would be told if you made this change; left out when you could.
+    #[oai(skip_serializing_if_is_none)]
+    refused: Option<SimulatedRefusal>,
+}
+
+/// Why you could not make a change.
+#[derive(Debug, Object)]
+pub(crate) struct SimulatedRefusal {
+    /// In a sentence.
+    error: String,
+    /// For programs, as in the error that you would get.
+    code: String,
 }
 
 /// Somebody for whom something would change.
@@ -66,23 +77,50 @@ pub(crate) struct SimulatedPerson {
     scope_before: Vec<String>,
     /// The repositories after.
     scope_after: Vec<String>,
+    /// The roles that reach into repositories that are new.
+    widened_by: Vec<Widening>,
+}
+
+/// A role that reaches further than others.
+#[derive(Debug, Object)]
+pub(crate) struct Widening {
+    /// Its name.
+    role: String,
+    /// By which pattern.
+    pattern: String,
+}
+
+impl From<&WidenedBy> for Widening {
+    fn from(by: &WidenedBy) -> Self {
+        Self { role: by.role.name.clone(), pattern: by.pattern.to_string() }
+    }
 }
 
 impl Form for RoleSimulate {
-    type Command = Change;
+    type Command = Option<Change>;
 
-    fn read(fields: &mut Fields) -> Option<Change> {
-        let role = fields.required::<RoleId>("role").map(|role| role.to_string());
+    fn read(fields: &mut Fields) -> Option<Option<Change>> {
+        if !fields.has("role") {
+            fields.refuse("role", "is missing; `null` for a role that would be made".to_owned());
+        }
+        let role = fields.optional::<RoleId>("role");
         let change = fields.object("change", read_change);
-        let role = role?;
-        Some(match change? {
+        let (role, change) = (role?, change?);
+        let Some(role) = role.map(|role| role.to_string()) else {
+            if !matches!(change, Wanted::Edit { .. }) {
+                let message = "a role that is not made yet has permissions and patterns alone";
+                fields.refuse("change", message.to_owned());
+            }
+            return Some(None);
+        };
+        Some(Some(match change {
             Wanted::Edit { permissions, patterns } => Change::Edit { role, permissions, patterns },
             Wanted::Delete => Change::Delete { role },
             Wanted::Assign(person) => Change::Assign { role, person },
             Wanted::Unassign(person) => Change::Unassign { role, person },
             Wanted::GrantTeam(team) => Change::GrantTeam { role, team },
             Wanted::RevokeTeam(team) => Change::RevokeTeam { role, team },
-        })
+        }))
     }
 }
 
@@ -127,7 +165,10 @@ impl From<Simulation> for RoleSimulation {
         Self {
             people: simulation.people.iter().map(SimulatedPerson::from).collect(),
             keys_narrowed: u64::try_from(simulation.keys_narrowed).unwrap_or(u64::MAX),
-            refused: simulation.refused,
+            refused: simulation.refused.map(|refused| SimulatedRefusal {
+                error: refused.error,
+                code: refused.code.to_owned(),
+            }),
         }
     }
 }
@@ -144,6 +185,7 @@ impl From<&PersonChange> for SimulatedPerson {
             loses: change.loses().map(entry).collect(),
             scope_before: scope(change.before.scope()),
             scope_after: scope(change.after.scope()),
+            widened_by: change.widened_by.iter().map(Widening::from).collect(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use kici_client::types::{
     ApiKeyCreate, ApiKeyCreated, AuditItem, ExplainQuestion, InviteCreate, Permissions,
     PermissionsAudit, PermissionsMembers, PermissionsSecrets, Role, RoleCreate, RoleSimulate,
-    RoleSimulateChange, Rotation, TeamCreate, TokenExchange,
+    RoleSimulateChange, Rotation, TeamCreate, TokenExchange, Via,
 };
 use kici_client::{Client, ErrorExt};
 use kici_platform::Person;
@@ -93,7 +93,7 @@ async fn knows_own_roles(owner: &Client, org: &str) {
     let own = owner.permissions_get().org(org).send().await.unwrap();
     let roles: Vec<_> = own.roles.iter().map(|role| role.name.as_str()).collect();
     assert_eq!(roles, ["Owner"]);
-    assert!(own.roles.iter().all(|role| role.via.team.is_none()));
+    assert!(own.roles.iter().all(|role| matches!(role.via, Via::Direct(_))));
 }
 
 async fn rotate_key(platform: &TestPlatform, owner: &Client, org: &str, old: &ApiKeyCreated) {
@@ -111,7 +111,7 @@ async fn simulate(owner: &Client, org: &str, role: &Role) {
         permissions: Some(Permissions { secrets, ..Permissions::default() }),
         ..RoleSimulateChange::default()
     };
-    let body = RoleSimulate { role: role.id.clone(), change };
+    let body = RoleSimulate { role: Some(role.id.clone()), change };
     let answer = owner.roles_simulate().org(org).body(body).send().await.unwrap();
     // Whoever has accepted has the role.
     assert!(answer.people.len() == 1 && answer.keys_narrowed == 0 && answer.refused.is_none());

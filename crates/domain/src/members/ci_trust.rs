@@ -21,10 +21,9 @@ pub async fn set_ci_trust(
 ) -> Result<(), MembersError> {
     let (mut tx, org) = org.begin(app).await?;
     may_act_on(&mut tx, &org, user).await?;
-    if !tx.set_ci_trust(org.grant(), user, level).await? {
-        return Err(MembersError::NoMember(user.clone()));
-    }
+    let before = tx.set_ci_trust(org.grant(), user, level).await?;
+    let before = before.ok_or_else(|| MembersError::NoMember(user.clone()))?;
     let entry = org.audit(app, Action::MemberCiTrustSet, user)?;
-    let level = level.map(Level::as_str);
-    Ok(tx.commit(entry.with(json!({ "level": level }))).await?)
+    let told = |level: Option<Level>| json!({"level": level.map(Level::as_str)});
+    Ok(tx.commit(entry.with(json!({"before": told(before), "after": told(level)}))).await?)
 }

@@ -55,6 +55,7 @@ pub async fn list(
     }
     let roles: HashMap<_, _> = chart.roles.iter().map(|role| (role.id.as_str(), role)).collect();
     let people: HashMap<_, _> = chart.people.iter().map(|one| (one.id.as_str(), one)).collect();
+    let reaching = chart.reaching();
     let mut listed = |member: Member| {
         let id = member.user.id.as_str();
         let assigned = people.get(id).into_iter().flat_map(|person| &person.roles);
@@ -64,7 +65,7 @@ pub async fn list(
             is_owner: role.is_owner,
         });
         let derived =
-            || Effective::from_roles(&chart.roles_of(id)).matrix().level(Resource::CiTrust);
+            || Effective::from_roles(&reaching.roles_of(id)).matrix().level(Resource::CiTrust);
         Listed {
             roles: assigned.collect(),
             ci_trust: member.ci_trust.unwrap_or_else(derived),

@@ -3,6 +3,8 @@
 use kici_model::UserId;
 use kici_model::audit::{Action, Actor};
 use kici_rbac::perm;
+use kici_store::Removed;
+use serde_json::{Value, json};
 
 use super::{MembersError, may_act_on, still_owned};
 use crate::{App, Org};
@@ -20,11 +22,10 @@ pub async fn remove(
     let entry = org.audit(app, Action::MemberRemoved, user)?;
     let (mut tx, org) = org.begin(app).await?;
     may_act_on(&mut tx, &org, user).await?;
-    if !tx.remove_member(org.grant(), user, app.clock.now()).await? {
-        return Err(MembersError::NoMember(user.clone()));
-    }
+    let removed = tx.remove_member(org.grant(), user, app.clock.now()).await?;
+    let removed = removed.ok_or_else(|| MembersError::NoMember(user.clone()))?;
     still_owned(&mut tx, org.grant()).await?;
-    Ok(tx.commit(entry).await?)
+    Ok(tx.commit(entry.with(told(&removed))).await?)
 }
 
 /// Lets the caller leave, as if somebody had removed them.
@@ -40,7 +41,13 @@ pub async fn leave(app: &App, org: &Org<perm::Membership>) -> Result<(), Members
     }
     let entry = org.audit(app, Action::MemberLeft, user)?;
     let (mut tx, org) = org.begin(app).await?;
-    tx.leave(org.grant(), user, app.clock.now()).await?;
+    let left = tx.leave(org.grant(), user, app.clock.now()).await?;
+    let left = left.ok_or_else(|| MembersError::NoMember(user.clone()))?;
     still_owned(&mut tx, org.grant()).await?;
-    Ok(tx.commit(entry).await?)
+    Ok(tx.commit(entry.with(told(&left))).await?)
+}
+
+/// What they had.
+fn told(removed: &Removed) -> Value {
+    json!({"before": {"roles": removed.roles, "teams": removed.teams}})
 }

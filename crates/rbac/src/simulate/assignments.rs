@@ -47,37 +47,42 @@ pub struct NotThere {
 }
 
 impl Assignments {
-    /// The roles that reach one person, with their ways; none for somebody who is not there.
+    /// The roles that reach one person, with their ways; none for somebody who is not there. For many
+    /// people ask [`reaching`](Self::reaching) once.
     #[must_use]
     pub fn roles_of(&self, person: &str) -> Vec<RoleGrant> {
         let found = self.people.iter().find(|known| known.id == person);
-        found.map(|person| self.index().grants(person)).unwrap_or_default()
+        found.map(|person| self.reaching().grants(person)).unwrap_or_default()
     }
 
     /// What a person adds up to whom these roles reach and no others; roles that are not there give
     /// nothing.
+    #[must_use]
     pub fn of_roles<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Effective {
         let ids: HashSet<_> = ids.into_iter().collect();
         let found = self.roles.iter().filter(|role| ids.contains(role.id.as_str()));
         Effective::from_roles(&found.map(|role| role.granted(Via::Direct)).collect::<Vec<_>>())
     }
 
-    /// What the roles that reach each person add up to.
-    pub fn effective(&self) -> Vec<(&str, Effective)> {
-        let index = self.index();
-        let sum = |person: &Person| Effective::from_roles(&index.grants(person));
-        self.people.iter().map(|person| (person.id.as_str(), sum(person))).collect()
+    /// What the roles that reach each person add up to, in the order of the people.
+    #[must_use]
+    pub fn effective(&self) -> Vec<Effective> {
+        let reaching = self.reaching();
+        self.people.iter().map(|person| Effective::from_roles(&reaching.grants(person))).collect()
     }
 
-    fn index(&self) -> Index<'_> {
+    /// The same for many people.
+    #[must_use]
+    pub fn reaching(&self) -> Reaching<'_> {
         let roles = self.roles.iter().map(|role| (role.id.as_str(), role)).collect();
+        let people = self.people.iter().map(|person| (person.id.as_str(), person)).collect();
         let mut teams = HashMap::<_, Vec<_>>::new();
         for team in &self.teams {
             for member in &team.members {
                 teams.entry(member.as_str()).or_default().push(team);
             }
         }
-        Index { roles, teams }
+        Reaching { roles, people, teams }
     }
 
     pub(super) fn apply(&mut self, change: &Change) -> Result<(), NotThere> {
@@ -133,14 +138,22 @@ impl Assignments {
     }
 }
 
-/// Roles by their id, and teams by their members.
-struct Index<'a> {
+/// Roles and people by their ids, and teams by their members.
+#[derive(Debug)]
+pub struct Reaching<'a> {
     roles: HashMap<&'a str, &'a Role>,
+    people: HashMap<&'a str, &'a Person>,
     teams: HashMap<&'a str, Vec<&'a Team>>,
 }
 
-impl Index<'_> {
-    fn grants(&self, person: &Person) -> Vec<RoleGrant> {
+impl Reaching<'_> {
+    /// The roles that reach one person, with their ways; none for somebody who is not there.
+    #[must_use]
+    pub fn roles_of(&self, person: &str) -> Vec<RoleGrant> {
+        self.people.get(person).map(|person| self.grants(person)).unwrap_or_default()
+    }
+
+    pub(super) fn grants(&self, person: &Person) -> Vec<RoleGrant> {
         let granted = |ids: &[String], via: Via| -> Vec<RoleGrant> {
             let found = ids.iter().filter_map(|id| self.roles.get(id.as_str()));
             found.map(|role| role.granted(via.clone())).collect()

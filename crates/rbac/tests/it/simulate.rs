@@ -135,8 +135,12 @@ fn keys_that_get_narrower_are_told_from_those_that_do_not() {
     let runs = |level| Matrix::only(Resource::Runs, level);
     let everything = Effective::new(Matrix::MEMBER, RepoScope::Everything, false);
     let acme = RepoScope::of(["acme/*".parse().unwrap()]);
-    let change =
-        |after| PersonChange { person: "bo".to_owned(), before: everything.clone(), after };
+    let change = |after| PersonChange {
+        person: "bo".to_owned(),
+        before: everything.clone(),
+        after,
+        widened_by: Vec::new(),
+    };
     let fewer_repositories = change(Effective::new(Matrix::MEMBER, acme, false));
     assert!(fewer_repositories.narrowed([runs(Level::Read)]) == 1);
     assert!(fewer_repositories.narrowed([Matrix::only(Resource::Teams, Level::Read)]) == 0);
