@@ -156,9 +156,9 @@ async fn welcome_once(app: &App, arrival: &Arrival) -> Result<(), SignInError> {
     }
 }
 
-/// Writes down that somebody was here again, and which accounts they have elsewhere. Once their own
-/// address is verified it takes the place of the one that was made up for them, unless it is somebody
-/// else's.
+/// Writes down that somebody was here again, and which accounts they have elsewhere. Their address
+/// follows the one that the provider has verified, be the old one made up or theirs no longer, unless
+/// it is somebody else's.
 async fn recognise(app: &App, arrival: &Arrival, user: &User) -> Result<(), SignInError> {
     let (now, identity) = (app.clock.now(), arrival.identity());
     let mut record = app.store.record().await?;
@@ -168,7 +168,7 @@ async fn recognise(app: &App, arrival: &Arrival, user: &User) -> Result<(), Sign
     let grant = access.require::<perm::Setup>().map_err(FoundingError::from)?;
     let mut tx = app.store.write().await?;
     let mut entries = Vec::new();
-    let own = identity.verified_email().filter(|_| founding::is_made_up(&user.email));
+    let own = identity.verified_email().filter(|email| **email != user.email);
     if let Some(email) = own
         && tx.find_user(&grant, email).await?.is_none()
     {

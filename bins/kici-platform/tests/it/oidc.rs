@@ -370,6 +370,14 @@ async fn a_token_without_an_address_takes_it_from_userinfo_of_the_same_person() 
     assert_eq!(email(&silent("bob")).await, Value::Null);
     profile("bob", "bob@example.org", json!("true"));
     assert_eq!(email(&silent("bob")).await, "bob@example.org");
+    // He is called otherwise now, and the old address is free for whom the provider gives it to; one
+    // that is taken changes nothing.
+    profile("bob", "rob@example.org", json!(true));
+    assert_eq!(email(&silent("bob")).await, "rob@example.org");
+    profile("bobby", "bob@example.org", json!(true));
+    assert_eq!(email(&silent("bobby")).await, "bob@example.org");
+    profile("bob", "ada@example.org", json!(true));
+    assert_eq!(email(&silent("bob")).await, "rob@example.org");
     // The Kelvin sign is a `k` in lower case, and no letter of a verified address.
     profile("eve", "\u{212a}im@example.org", json!(true));
     assert_eq!(email(&silent("eve")).await, Value::Null);
