@@ -285,6 +285,10 @@ fn tidy(value: &mut Value) {
             if object.get("type").and_then(Value::as_str) == Some("object") {
                 null_where_optional(object);
             }
+            // One of several is not an object each time, as poem-openapi has it.
+            if object.contains_key("oneOf") {
+                object.remove("type");
+            }
             // A reference with nothing but a description or a default beside it.
             if let Some(Value::Array(parts)) = object.get_mut("allOf") {
                 parts.truncate(1);

@@ -11,6 +11,7 @@ mod declared;
 mod denials;
 mod document;
 mod error_codes;
+mod etag;
 mod event_log;
 mod health;
 mod idempotency;

@@ -7,10 +7,12 @@ use kici_model::orgs as model;
 use kici_model::text::OrgName;
 use kici_rbac::perm;
 use poem::web::Data;
+use poem_openapi::param::Header;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
+use crate::etag;
 use crate::me::Interactive;
 use crate::org::Org;
 use crate::problem::ApiError;
@@ -51,6 +53,13 @@ pub(crate) enum Created {
     /// The organization was made.
     #[oai(status = 201)]
     Created(Json<Organization>),
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum Found {
+    /// The organization, and what stands for it as it is now.
+    #[oai(status = 200)]
+    Found(Json<Organization>, #[oai(header = "ETag")] String),
 }
 
 /// What to change.
@@ -96,8 +105,8 @@ impl Orgs {
         &self,
         org: Org<perm::Membership>,
         app: Data<&Arc<App>>,
-    ) -> Result<Json<Organization>, ApiError> {
-        Ok(Json(orgs::get(&app, &org).await?.into()))
+    ) -> Result<Found, ApiError> {
+        Ok(found(orgs::get(&app, &org).await?))
     }
 
     /// Give the organization another name; for owners.
@@ -106,10 +115,19 @@ impl Orgs {
         &self,
         org: Org<perm::Ownership>,
         app: Data<&Arc<App>>,
+        /// The `ETag` that the change was made for; without it, whatever is there is changed.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
         body: Body<OrganizationRename>,
-    ) -> Result<Json<Organization>, ApiError> {
-        Ok(Json(orgs::rename(&app, &org, &body.0).await?.into()))
+    ) -> Result<Found, ApiError> {
+        let tags = etag::wanted(if_match.0.as_deref());
+        Ok(found(orgs::rename(&app, &org, tags.as_deref(), &body.0).await?))
     }
+}
+
+fn found(org: model::Org) -> Found {
+    let etag = etag::of(&org.tag());
+    Found::Found(Json(org.into()), etag)
 }
 
 impl From<model::Org> for Organization {

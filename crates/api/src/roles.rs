@@ -13,6 +13,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::body::{Body, Fields, Form};
+use crate::etag;
 use crate::matrix::Permissions;
 use crate::org::Org;
 use crate::page;
@@ -205,7 +206,7 @@ impl Roles {
         body: Body<RoleCreate>,
     ) -> Result<Created, ApiError> {
         let role = roles::create(&app, &org, body.0).await?;
-        let etag = etag(&role);
+        let etag = etag::of(&role.tag());
         Ok(Created::Created(Json(role.into()), etag))
     }
 
@@ -238,7 +239,7 @@ impl Roles {
         body: Body<RoleClone>,
     ) -> Result<Created, ApiError> {
         let role = roles::copy(&app, &org, &role.0.0, body.0).await?;
-        let etag = etag(&role);
+        let etag = etag::of(&role.tag());
         Ok(Created::Created(Json(role.into()), etag))
     }
 
@@ -265,7 +266,7 @@ impl Roles {
         if_match: Header<Option<String>>,
         body: Body<RoleUpdate>,
     ) -> Result<Found, ApiError> {
-        let tags = tags(if_match.0.as_deref());
+        let tags = etag::wanted(if_match.0.as_deref());
         Ok(found(roles::update(&app, &org, &role.0.0, tags.as_deref(), body.0).await?))
     }
 
@@ -280,33 +281,15 @@ impl Roles {
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<Json<RoleDeleted>, ApiError> {
-        let tags = tags(if_match.0.as_deref());
+        let tags = etag::wanted(if_match.0.as_deref());
         let lost = roles::delete(&app, &org, &role.0.0, tags.as_deref()).await?;
         Ok(Json(RoleDeleted { members: lost.members, teams: lost.teams }))
     }
 }
 
 fn found(role: model::Role) -> Found {
-    let etag = etag(&role);
+    let etag = etag::of(&role.tag());
     Found::Found(Json(role.into()), etag)
-}
-
-fn etag(role: &model::Role) -> String {
-    format!("\"{}\"", role.tag())
-}
-
-/// The tags of an `If-Match`; `*` asks for none in particular. A weak tag matches nothing, as RFC 9110
-/// has it.
-fn tags(if_match: Option<&str>) -> Option<Vec<&str>> {
-    let listed: Vec<_> = if_match?.split(',').map(str::trim).collect();
-    if listed.contains(&"*") {
-        return None;
-    }
-    Some(listed.into_iter().filter_map(strong).collect())
-}
-
-fn strong(tag: &str) -> Option<&str> {
-    tag.strip_prefix('"')?.strip_suffix('"')
 }
 
 impl From<&roles::Template> for RoleTemplate {

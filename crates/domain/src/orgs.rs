@@ -4,11 +4,50 @@ use kici_model::audit::Action;
 use kici_model::orgs;
 use kici_model::text::OrgName;
 use kici_rbac::perm;
+use kici_store::StoreError;
 use serde_json::json;
 
 use crate::access::Interactive;
 use crate::founding::{self, FoundingError};
-use crate::{App, EnterError, Link, Org, quotas};
+use crate::{App, EnterError, Fault, Kind, Link, Org, Trouble, quotas};
+
+/// Why an organisation could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OrgsError {
+    /// Somebody has changed it meanwhile.
+    #[error("The organization has changed since `If-Match` was seen; read it again")]
+    Stale,
+    /// What the caller held has ended meanwhile.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
+    /// The server did not do its part.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl From<StoreError> for OrgsError {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl Fault for OrgsError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Stale => Kind::Stale,
+            Self::Enter(error) => error.kind(),
+            Self::Trouble(trouble) => trouble.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::Enter(error) => error.code(),
+            Self::Trouble(trouble) => trouble.code(),
+        }
+    }
+}
 
 /// The organisation, for any member.
 ///
@@ -43,20 +82,25 @@ pub async fn create(
     Ok(org)
 }
 
-/// Gives the organisation another name; for owners.
+/// Gives the organisation another name, if it still is what one of `tags` stands for; for owners.
 ///
 /// # Errors
-/// The database fails.
+/// It is not, or the server did not do its part.
 pub async fn rename(
     app: &App,
     org: &Org<perm::Ownership>,
+    tags: Option<&[&str]>,
     name: &OrgName,
-) -> Result<orgs::Org, EnterError> {
+) -> Result<orgs::Org, OrgsError> {
     let entry = org.audit(app, Action::OrgRenamed, org.id())?;
     let (mut tx, org) = org.begin(app).await?;
-    let membership = org.require::<perm::Membership>()?;
-    let before = tx.rename_org(org.grant(), name).await?;
-    let details = json!({"before": {"name": before}, "after": {"name": name.as_str()}});
+    let was = tx.org(org.grant()).await?.ok_or(EnterError::Hidden)?;
+    if tags.is_some_and(|tags| !tags.contains(&was.tag().as_str())) {
+        return Err(OrgsError::Stale);
+    }
+    tx.rename_org(org.grant(), name).await?;
+    let (before, after) = (was.name.as_str(), name.as_str());
+    let details = json!({"before": {"name": before}, "after": {"name": after}});
     tx.commit(entry.with(details)).await?;
-    app.store.org(&membership).await?.ok_or(EnterError::Hidden)
+    Ok(orgs::Org { name: name.clone(), ..was })
 }

@@ -18,6 +18,15 @@ pub struct Org {
     pub created_at: Timestamp,
 }
 
+impl Org {
+    /// Stands for everything in the organisation that its owners can change. 32 hexadecimal characters.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        let digest = ring::digest::digest(&ring::digest::SHA256, self.name.as_str().as_bytes());
+        data_encoding::HEXLOWER.encode(digest.as_ref()).chars().take(32).collect()
+    }
+}
+
 /// Whether an organisation may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrgState {

@@ -112,7 +112,19 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Gives the organisation another name, and tells the one before; `None` when it is gone.
+    /// The organisation as it is now, which nobody else changes until this transaction ends.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn org(
+        &mut self,
+        grant: &Granted<perm::Ownership, OrgId>,
+    ) -> Result<Option<Org>, StoreError> {
+        let found = row::Entity::find_by_id(grant.tenant().as_str()).one(&self.tx).await?;
+        found.map(org).transpose()
+    }
+
+    /// Gives the organisation another name.
     ///
     /// # Errors
     /// The database fails.
@@ -120,14 +132,13 @@ impl WriteTx {
         &mut self,
         grant: &Granted<perm::Ownership, OrgId>,
         name: &OrgName,
-    ) -> Result<Option<String>, StoreError> {
-        let old = row::Entity::find_by_id(grant.tenant().as_str()).one(&self.tx).await?;
+    ) -> Result<(), StoreError> {
         row::Entity::update_many()
             .set(row::ActiveModel { name: Set(name.to_string()), ..Default::default() })
             .filter(row::Column::Id.eq(grant.tenant().as_str()))
             .exec(&self.tx)
             .await?;
-        Ok(old.map(|old| old.name))
+        Ok(())
     }
 
     /// Makes every other change of the organisation wait until this transaction ends, and tells

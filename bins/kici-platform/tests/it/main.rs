@@ -30,6 +30,7 @@ mod metrics;
 mod node_server;
 mod oidc;
 mod orchestrator_keys;
+mod orgs;
 mod owners;
 mod personal_tokens;
 mod provider;
