@@ -120,7 +120,7 @@ impl ApiKeys {
         org: Org<perm::ApiKeysRead>,
         app: Data<&Arc<App>>,
         /// How many at most: 1 to 200, 200 if left out.
-        limit: Query<Option<u64>>,
+        limit: Query<Option<page::Size>>,
         /// The `nextCursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<ApiKeyList>, ApiError> {

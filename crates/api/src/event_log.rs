@@ -99,7 +99,7 @@ impl EventLog {
         org: Org<perm::EventLogRead>,
         app: Data<&Arc<App>>,
         /// How many at most: 1 to 200, 50 if left out.
-        limit: Query<Option<u64>>,
+        limit: Query<Option<page::Size>>,
         /// The `nextCursor` of the page before, asked for with the same filters.
         cursor: Query<Option<String>>,
         /// Only those of this source.

@@ -139,7 +139,7 @@ impl Members {
         org: Org<perm::MembersRead>,
         app: Data<&Arc<App>>,
         /// How many at most: 1 to 200, 50 if left out.
-        limit: Query<Option<u64>>,
+        limit: Query<Option<page::Size>>,
         /// The `nextCursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<MemberPage>, ApiError> {

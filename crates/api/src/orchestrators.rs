@@ -59,7 +59,7 @@ impl Orchestrators {
         org: Org<perm::WebhookSourcesRead>,
         app: Data<&Arc<App>>,
         /// How many at most: 1 to 200, 200 if left out.
-        limit: Query<Option<u64>>,
+        limit: Query<Option<page::Size>>,
         /// The `nextCursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<OrchestratorList>, ApiError> {

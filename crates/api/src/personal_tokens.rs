@@ -131,7 +131,7 @@ impl PersonalTokens {
         me: Me,
         app: Data<&Arc<App>>,
         /// How many at most: 1 to 200, 200 if left out.
-        limit: Query<Option<u64>>,
+        limit: Query<Option<page::Size>>,
         /// The `nextCursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<PersonalTokenList>, ApiError> {

@@ -193,7 +193,7 @@ impl ServiceAccounts {
         org: Org<perm::ApiKeysRead>,
         app: Data<&Arc<App>>,
         /// How many at most: 1 to 200, 200 if left out.
-        limit: Query<Option<u64>>,
+        limit: Query<Option<page::Size>>,
         /// The `nextCursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<ServiceAccountList>, ApiError> {
@@ -260,7 +260,7 @@ impl ServiceAccounts {
         account: Path<Txt<ServiceAccountId>>,
         app: Data<&Arc<App>>,
         /// How many at most: 1 to 200, 200 if left out.
-        limit: Query<Option<u64>>,
+        limit: Query<Option<page::Size>>,
         /// The `nextCursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<ServiceAccountKeyList>, ApiError> {

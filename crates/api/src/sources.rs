@@ -55,7 +55,7 @@ impl Sources {
         org: Org<perm::WebhookSourcesRead>,
         app: Data<&Arc<App>>,
         /// How many at most: 1 to 200, 200 if left out.
-        limit: Query<Option<u64>>,
+        limit: Query<Option<page::Size>>,
         /// The `nextCursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<WebhookSources>, ApiError> {

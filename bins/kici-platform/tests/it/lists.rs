@@ -67,9 +67,9 @@ async fn walks(id: &str, ask: impl Fn() -> RequestBuilder) {
         assert!(walked.len() <= whole.len(), "{id} does not end");
     }
     assert_eq!(walked, whole, "{id}");
-    for limit in ["0", "201"] {
-        problem(ask().query(&[("limit", limit)]).send().await.unwrap(), 422, "invalid_fields")
-            .await;
+    for limit in ["0", "201", "-1", "many", ""] {
+        let refused = ask().query(&[("limit", limit)]).send().await.unwrap();
+        problem(refused, 422, "invalid_fields").await;
     }
 }
 
