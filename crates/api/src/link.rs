@@ -13,6 +13,11 @@ use poem::{IntoResponse, Result, handler};
 use crate::problem::ApiError;
 use crate::routes::Platform;
 
+/// How much may wait to be written. The socket answers pings by itself, also those of a peer that
+/// reads nothing: beyond this it answers the last one alone. Our largest frame, the start of a delivery
+/// whose headers are all escaped, takes less than 3 MiB.
+const UNWRITTEN: usize = 4 * 1024 * 1024;
+
 /// Upgrades; who it is and what it may do is told by the first frame.
 #[handler]
 pub(crate) fn upgrade(
@@ -21,7 +26,8 @@ pub(crate) fn upgrade(
 ) -> Result<impl IntoResponse> {
     let config = WebSocketConfig::default()
         .max_frame_size(Some(MAX_FRAME))
-        .max_message_size(Some(MAX_FRAME));
+        .max_message_size(Some(MAX_FRAME))
+        .max_write_buffer_size(UNWRITTEN);
     let (app, hub) = (platform.app.clone(), platform.hub.clone());
     // Held until the first frame was good; the socket is refused when there are too many.
     let stranger = platform

@@ -20,6 +20,9 @@ use crate::{Frame, Hub, Received};
 /// The largest first frame, in bytes: nobody knows the sender yet.
 const FIRST_FRAME: usize = 256 * 1024;
 
+/// How long a stranger may take to hear why it is refused, where its time is up already.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// Why a connection was not let in.
 struct Refusal {
     code: CloseCode,
@@ -47,9 +50,15 @@ pub async fn serve<I, O, E, S>(
 {
     // Counted from the first moment, so that leaving waits for those who are just coming in.
     let _session = hub.sessions().token();
-    let (link, connection) = match admit(&app, &hub, &mut incoming).await {
+    let end = Instant::now() + hub.limits.authentication;
+    let (link, connection) = match admit(&app, &hub, &mut incoming, end).await {
         Ok(admitted) => admitted,
-        Err(refusal) => return refuse(&hub, outgoing, refusal).await,
+        Err(refusal) => {
+            // Who does not read holds its place among the strangers no longer than who does.
+            let end = end.max(Instant::now() + FAREWELL);
+            drop(timeout_at(end, refuse(&hub, outgoing, refusal)).await);
+            return;
+        }
     };
     drop(stranger);
     app.metrics().link_opened();
@@ -90,11 +99,12 @@ async fn admit<I, E>(
     app: &App,
     hub: &Hub,
     incoming: &mut I,
+    end: Instant,
 ) -> Result<(Link, Arc<Connection>), Refusal>
 where
     I: Stream<Item = Result<Received, E>> + Unpin,
 {
-    let request = first_frame(hub, incoming).await?;
+    let request = first_frame(incoming, end).await?;
     if request.protocol_version < PROTOCOL_VERSION {
         let reason = format!("protocol version {PROTOCOL_VERSION} or later is needed");
         return Err(Refusal::new(CloseCode::ProtocolError, reason));
@@ -146,11 +156,11 @@ fn refused(error: EnterError) -> Refusal {
     Refusal::new(code, error.to_string())
 }
 
-async fn first_frame<I, E>(hub: &Hub, incoming: &mut I) -> Result<AuthRequest, Refusal>
+async fn first_frame<I, E>(incoming: &mut I, end: Instant) -> Result<AuthRequest, Refusal>
 where
     I: Stream<Item = Result<Received, E>> + Unpin,
 {
-    let first = timeout(hub.limits.authentication, incoming.next())
+    let first = timeout_at(end, incoming.next())
         .await
         .map_err(|_| Refusal::new(CloseCode::AuthTimeout, "no `auth.request` came in time"))?;
     match first {

@@ -23,6 +23,7 @@ mod idempotency;
 mod identity_links;
 mod invites;
 mod link;
+mod link_bounds;
 mod lists;
 mod mail;
 mod members;
