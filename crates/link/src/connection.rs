@@ -99,12 +99,13 @@ impl Connection {
         }
     }
 
-    /// The session is over: whoever waits for an answer learns it now.
+    /// The session is over: whoever waits for an answer learns it now, and nothing more is sent.
     pub(crate) fn ended(&self) {
         self.close(CloseCode::GoingAway);
         self.deliveries.close();
         self.window_kib.close();
         self.waiting().clear();
+        self.outbox.clear();
     }
 
     /// Hands an answer to whoever offered the delivery; answers to nothing are ignored.
@@ -201,5 +202,55 @@ fn start(message_id: String, delivery: &Delivery) -> WebhookRelayStart {
         total_size: delivery.body.len(),
         chunk_count: chunk_count(delivery.body.len()),
         request_id: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use kici_model::{OsEntropy, SystemClock};
+
+    use super::*;
+
+    fn connection() -> Connection {
+        let (clock, entropy) = (SystemClock, OsEntropy::default());
+        let org = OrgId::random(&entropy).unwrap();
+        let key = CredentialId::new(&clock, &entropy).unwrap();
+        let id = ConnectionId::new(&clock, &entropy).unwrap();
+        Connection::new(id, org, key, &Limits::default())
+    }
+
+    fn delivery(body: Bytes) -> Delivery {
+        Delivery {
+            routing_key: "github:1".parse().unwrap(),
+            id: "d".parse().unwrap(),
+            event: "push".to_owned(),
+            action: None,
+            signature_header: None,
+            headers: std::collections::BTreeMap::default(),
+            client_ip: None,
+            body,
+        }
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_keeps_no_body() {
+        struct Shared(Arc<Vec<u8>>);
+        impl AsRef<[u8]> for Shared {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        let body = Arc::new(vec![7]);
+        let connection = connection();
+        let delivery = delivery(Bytes::from_owner(Shared(body.clone())));
+        let chunks = Chunks::new("m".into(), delivery.body.clone());
+        let _ticket = connection.outbox.deliver(start("m".into(), &delivery), chunks);
+        drop(delivery);
+        assert_eq!(Arc::strong_count(&body), 2);
+        connection.ended();
+        assert_eq!(Arc::strong_count(&body), 1);
     }
 }

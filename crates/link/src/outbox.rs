@@ -2,8 +2,7 @@
 //! that a large body does not hold up a small one.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kici_wire::{Chunks, ToOrchestrator, WebhookRelayStart};
 use tokio::sync::Notify;
@@ -22,22 +21,27 @@ pub(crate) struct Outbox {
 struct Queues {
     answers: VecDeque<String>,
     deliveries: VecDeque<Sending>,
+    last: u64,
 }
 
 #[derive(Debug)]
 struct Sending {
+    number: u64,
     start: Option<WebhookRelayStart>,
     chunks: Chunks,
-    is_wanted: Arc<AtomicBool>,
 }
 
-/// A delivery in the outbox. Dropping it takes back what was not sent yet.
+/// A delivery in the outbox. Dropping it takes back what was not sent yet, body and all: a peer that
+/// takes nothing must not keep what nobody waits for.
 #[derive(Debug)]
-pub(crate) struct Ticket(Arc<AtomicBool>);
+pub(crate) struct Ticket<'a> {
+    outbox: &'a Outbox,
+    number: u64,
+}
 
-impl Drop for Ticket {
+impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.outbox.queues().deliveries.retain(|sending| sending.number != self.number);
     }
 }
 
@@ -60,12 +64,21 @@ impl Outbox {
     }
 
     /// Puts a delivery in.
-    pub(crate) fn deliver(&self, start: WebhookRelayStart, chunks: Chunks) -> Ticket {
-        let is_wanted = Arc::new(AtomicBool::new(true));
-        let ticket = Ticket(is_wanted.clone());
-        self.queues().deliveries.push_back(Sending { start: Some(start), chunks, is_wanted });
+    pub(crate) fn deliver(&self, start: WebhookRelayStart, chunks: Chunks) -> Ticket<'_> {
+        let mut queues = self.queues();
+        queues.last += 1;
+        let number = queues.last;
+        queues.deliveries.push_back(Sending { number, start: Some(start), chunks });
+        drop(queues);
         self.filled.notify_one();
-        ticket
+        Ticket { outbox: self, number }
+    }
+
+    /// Forgets everything: nobody will send it any more.
+    pub(crate) fn clear(&self) {
+        let mut queues = self.queues();
+        queues.answers.clear();
+        queues.deliveries.clear();
     }
 
     /// The next frame, once there is one.
@@ -91,9 +104,6 @@ impl Queues {
             return Some(answer);
         }
         while let Some(mut sending) = self.deliveries.pop_front() {
-            if !sending.is_wanted.load(Ordering::Relaxed) {
-                continue;
-            }
             let frame = match sending.start.take() {
                 Some(start) => ToOrchestrator::WebhookRelayStart(start),
                 None => match sending.chunks.next() {
@@ -110,6 +120,10 @@ impl Queues {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Weak};
+
+    use bytes::Bytes;
+
     use super::*;
     use kici_wire::{CHUNK, chunk_count};
 
@@ -162,6 +176,38 @@ mod tests {
         let _small = outbox.deliver(start, chunks);
         assert_eq!(order(&outbox, 2).await, "Ls");
         drop(large);
+        assert_eq!(order(&outbox, 2).await, "ss");
+    }
+
+    /// A body that tells whether anybody still has it.
+    fn body() -> (Weak<Vec<u8>>, Chunks) {
+        struct Shared(Arc<Vec<u8>>);
+        impl AsRef<[u8]> for Shared {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        let body = Arc::new(vec![0; 2 * CHUNK]);
+        let weak = Arc::downgrade(&body);
+        (weak, Chunks::new("b".into(), Bytes::from_owner(Shared(body))))
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_or_nobody_sends_is_not_kept() {
+        let outbox = Outbox::default();
+        let (waited_for, chunks) = body();
+        let first = outbox.deliver(delivery("w", 0).0, chunks);
+        let (given_up, chunks) = body();
+        let second = outbox.deliver(delivery("g", 0).0, chunks);
+        // Nothing was sent in between.
+        drop(second);
+        assert_eq!((waited_for.strong_count(), given_up.strong_count()), (1, 0));
+        outbox.clear();
+        assert_eq!(waited_for.strong_count(), 0);
+        // A number is not given twice, so that this takes back nothing of others.
+        let (start, chunks) = delivery("s", 10);
+        let _third = outbox.deliver(start, chunks);
+        drop(first);
         assert_eq!(order(&outbox, 2).await, "ss");
     }
 }
