@@ -5,7 +5,7 @@ use kici_model::delivery::{Delivery, Relayed};
 use kici_model::identities::Identity;
 use kici_model::orchestrators::Orchestrator;
 use kici_model::text::Email;
-use kici_model::{CredentialId, OrgId, Secret, Timestamp};
+use kici_model::{CredentialId, OrgId, RoutingKey, Secret, Timestamp};
 use kici_rbac::{Granted, perm};
 
 use crate::{Fault, Kind};
@@ -31,6 +31,9 @@ pub trait Relay: Send + Sync + std::fmt::Debug {
 
     /// Closes every connection that was opened with this key, now.
     fn close_key(&self, grant: &MayRevoke, key: &CredentialId);
+
+    /// Whether one of the organisation's connections serves this source right now.
+    fn is_served(&self, grant: &MaySee, source: &RoutingKey) -> bool;
 
     /// Who is connected, one entry for each cluster name.
     fn orchestrators(&self, grant: &MaySee) -> Vec<Orchestrator>;

@@ -4,6 +4,7 @@
 //!
 //! A delivery passes through: when no orchestrator takes it, the sender is told to try again.
 
+mod find;
 mod headers;
 mod peek;
 
@@ -12,10 +13,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kici_model::EventId;
 use kici_model::delivery::{Delivery, Outcome, Relayed, Verdict};
 use kici_model::event_log::{Event, EventStatus};
 use kici_model::text::DeliveryId;
-use kici_model::{EventId, OrgId, RoutingKey};
 use kici_rbac::{Denied, SystemTask, perm};
 use kici_store::StoreError;
 use kici_wire::shorten;
@@ -24,21 +25,7 @@ use crate::digest::sha256;
 use crate::ports::MayRelay;
 use crate::{App, Fault, Kind, Trouble, access};
 
-/// Where a delivery was posted to.
-#[derive(Debug, Clone, Copy)]
-pub enum Target<'a> {
-    /// `/webhook/{org}/github`: the App is told by a header.
-    GitHub,
-    /// `/webhook/{org}/generic/{source}`: by its name or the last part of its routing key.
-    Generic(&'a str),
-}
-
-/// A known source, and the organisation that it was found in.
-#[derive(Debug, Clone)]
-pub struct Found {
-    org: OrgId,
-    routing_key: RoutingKey,
-}
+pub use find::{Found, Target, find};
 
 /// What a sender posted.
 #[expect(missing_debug_implementations, reason = "headers may carry a credential")]
@@ -115,40 +102,6 @@ impl Fault for WebhookError {
             Self::Trouble(trouble) => trouble.code(),
         }
     }
-}
-
-/// Finds the source that a delivery is for, before its body is read.
-///
-/// # Errors
-/// A header is missing, there is no such source, or the database fails.
-pub async fn find(
-    app: &App,
-    org: &str,
-    target: Target<'_>,
-    headers: &BTreeMap<String, String>,
-) -> Result<Found, WebhookError> {
-    let routing_key = match target {
-        Target::GitHub => Some(headers::github_app(headers)?),
-        Target::Generic(_) => None,
-    };
-    let org: OrgId = org.parse().map_err(|_| WebhookError::UnknownSource)?;
-    if matches!(target, Target::Generic(segment) if segment.contains('\0')) {
-        // PostgreSQL has no such text.
-        return Err(WebhookError::UnknownSource);
-    }
-    let grant = access::task(org.clone(), SystemTask::RelayWebhooks)
-        .require::<perm::WebhookSourcesRead>()?;
-    let source = match (target, routing_key) {
-        (Target::Generic(segment), _) => app.store.generic_source(&grant, segment).await?,
-        (Target::GitHub, Some(key)) => app.store.source(&grant, &key).await?,
-        (Target::GitHub, None) => None,
-    };
-    let Some(source) = source else {
-        // The event log has no row of it: it belongs to nobody.
-        app.metrics().delivered("unknown_source", 0);
-        return Err(WebhookError::UnknownSource);
-    };
-    Ok(Found { org, routing_key: source.registered.routing_key })
 }
 
 /// Relays a delivery, tells what became of it, and logs it.

@@ -152,6 +152,10 @@ impl Relay for Hub {
         }
     }
 
+    fn is_served(&self, grant: &MaySee, source: &RoutingKey) -> bool {
+        self.candidate(grant.tenant(), source, &HashSet::new()).is_some()
+    }
+
     fn orchestrators(&self, grant: &MaySee) -> Vec<Orchestrator> {
         let mut clusters: BTreeMap<Option<String>, Orchestrator> = BTreeMap::new();
         for connection in self.connections(grant.tenant()) {

@@ -4,13 +4,17 @@ use kici_model::page::{Limit, Page};
 use kici_model::sources::{Registration, Source};
 use kici_model::{OrgId, RoutingKey, SourceId, Timestamp};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use crate::error::OrCorrupt;
 use crate::{RecordTx, Store, StoreError, page};
 
 const TABLE: &str = "sources";
+/// How many sources of one name are looked at.
+const NAMESAKES: u64 = 100;
 
 impl Store {
     /// A page of the sources of the organisation, by routing key, beginning behind `after`.
@@ -53,31 +57,29 @@ impl Store {
         found.map(source).transpose()
     }
 
-    /// The generic source that a URL segment means: its name, or the last part of its routing key,
-    /// which wins where both exist.
+    /// The generic sources that a URL segment can mean, the likeliest first: the one whose routing key
+    /// ends in it, then those that are called so, the one registered last before the others.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn generic_source(
+    pub async fn generic_sources(
         &self,
         grant: &Granted<perm::WebhookSourcesRead, OrgId>,
         segment: &str,
-    ) -> Result<Option<Source>, StoreError> {
+    ) -> Result<Vec<Source>, StoreError> {
         let org = grant.tenant();
-        let by_key = format!("generic:{org}:{segment}");
+        let by_key = row::Column::RoutingKey.eq(format!("generic:{org}:{segment}"));
         let found = row::Entity::find()
             .filter(row::Column::OrgId.eq(org.as_str()))
             .filter(row::Column::RoutingKey.starts_with("generic:"))
-            .filter(
-                Condition::any()
-                    .add(row::Column::RoutingKey.eq(&by_key))
-                    .add(row::Column::Name.eq(segment)),
-            )
-            .order_by_asc(row::Column::RegisteredAt)
+            .filter(Condition::any().add(by_key.clone()).add(row::Column::Name.eq(segment)))
+            .order_by_desc(Expr::expr(Expr::case(by_key, 1).finally(0)))
+            .order_by_desc(row::Column::RegisteredAt)
+            .order_by_desc(row::Column::Id)
+            .limit(NAMESAKES)
             .all(&self.read)
             .await?;
-        let exact = found.iter().position(|row| row.routing_key == by_key).unwrap_or(0);
-        found.into_iter().nth(exact).map(source).transpose()
+        found.into_iter().map(source).collect()
     }
 }
 

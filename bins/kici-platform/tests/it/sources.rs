@@ -1,0 +1,73 @@
+//! What orchestrators say that they serve, and which of it a delivery is for.
+
+use std::time::Duration;
+
+use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::raw::Raw;
+use crate::support::json as body;
+
+/// Registers the generic source `id` under the name `name`, and gives the answer.
+async fn register(raw: &mut Raw, org: &TestOrg, id: &str, name: &str) -> Value {
+    let key = format!("generic:{}:{id}", org.id);
+    let source = json!({"provider": "generic", "routingKey": key, "name": name, "subtype": "generic_webhook"});
+    raw.send(json!({"type": "source.register", "messageId": "m", "sources": [source]})).await;
+    raw.next().await
+}
+
+/// Waits until nobody serves what `raw` did.
+async fn gone(platform: &TestPlatform, org: &TestOrg, raw: Raw, left: usize) {
+    drop(raw);
+    for _ in 0..200 {
+        let listed = org.request(platform, Method::GET, "/orchestrators").send().await.unwrap();
+        let listed = body(listed).await["orchestrators"].clone();
+        let keys = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|one| one["routingKeys"].as_array().unwrap());
+        if keys.filter(|key| key.as_str().unwrap().starts_with("generic:")).count() == left {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it is still there");
+}
+
+/// The last part of the routing key under which a delivery to `segment` stands in the event log.
+async fn meant(platform: &TestPlatform, org: &TestOrg, segment: &str) -> String {
+    let url = platform.url(&format!("/webhook/{}/generic/{segment}", org.id));
+    platform.http().post(&url).body("{}").send().await.unwrap();
+    let log = org.request(platform, Method::GET, "/event-log").send().await.unwrap();
+    let key = body(log).await["items"][0]["routingKey"].as_str().unwrap().to_owned();
+    key.rsplit(':').next().unwrap().to_owned()
+}
+
+on_both_databases! {
+    async fn a_name_means_the_source_that_is_served_or_the_last_one(database: Database) {
+        let options = kici_platform::Options {
+            limits: kici_link::Limits { offer: Duration::from_millis(50), ..kici_link::Limits::default() },
+            ..TestPlatform::options(&database)
+        };
+        let platform = TestPlatform::start_with(options).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let mut first = Raw::serving(&platform, &org).await;
+        register(&mut first, &org, "old", "hooks").await;
+        gone(&platform, &org, first, 0).await;
+        let mut second = Raw::serving(&platform, &org).await;
+        register(&mut second, &org, "live", "hooks").await;
+        assert_eq!(meant(&platform, &org, "hooks").await, "live");
+        let mut third = Raw::serving(&platform, &org).await;
+        register(&mut third, &org, "last", "hooks").await;
+        gone(&platform, &org, third, 1).await;
+        assert_eq!(meant(&platform, &org, "hooks").await, "live");
+        gone(&platform, &org, second, 0).await;
+        assert_eq!(meant(&platform, &org, "hooks").await, "last");
+        // The last part of a routing key goes before any name.
+        let mut fourth = Raw::serving(&platform, &org).await;
+        register(&mut fourth, &org, "another", "old").await;
+        assert_eq!(meant(&platform, &org, "old").await, "old");
+    }
+}
