@@ -1,6 +1,7 @@
 //! One authenticated connection: what it serves, what it carries, and how a delivery is offered.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kici_model::delivery::{Delivery, Verdict};
@@ -25,12 +26,16 @@ pub(crate) struct Connection {
     deliveries: Semaphore,
     window_kib: Semaphore,
     closing: watch::Sender<Option<CloseCode>>,
+    /// Whether a delivery was given up here, and nothing was answered since.
+    is_silent: AtomicBool,
 }
 
 /// What the orchestrator has told of itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct About {
     pub(crate) cluster_name: Option<String>,
+    /// One start of its process.
+    pub(crate) instance: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) serves: BTreeSet<RoutingKey>,
     pub(crate) supported_requests: Option<Vec<String>>,
@@ -59,6 +64,7 @@ impl Connection {
             deliveries: Semaphore::new(usize::try_from(limits.deliveries).unwrap_or(1)),
             window_kib: Semaphore::new(usize::try_from(limits.window_kib).unwrap_or(1)),
             closing: watch::Sender::new(None),
+            is_silent: AtomicBool::new(false),
         }
     }
 
@@ -70,9 +76,11 @@ impl Connection {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Smaller is freer: deliveries waiting for an answer first, then KiB of bodies.
-    pub(crate) fn load(&self) -> (usize, usize) {
-        (self.waiting().len(), usize::MAX - self.window_kib.available_permits())
+    /// Smaller is freer: who owes an answer comes last, then deliveries waiting for an answer count,
+    /// then KiB of bodies.
+    pub(crate) fn load(&self) -> (bool, usize, usize) {
+        let window = usize::MAX - self.window_kib.available_permits();
+        (self.is_silent.load(Ordering::Relaxed), self.waiting().len(), window)
     }
 
     /// Asks the session to end; the first reason counts.
@@ -110,6 +118,8 @@ impl Connection {
 
     /// Hands an answer to whoever offered the delivery; answers to nothing are ignored.
     pub(crate) fn answered(&self, ack: WebhookAck) -> bool {
+        // Late or not: somebody is there.
+        self.is_silent.store(false, Ordering::Relaxed);
         let sender = self.waiting().remove(&ack.message_id);
         sender.is_some_and(|sender| sender.send(ack).is_ok())
     }
@@ -137,7 +147,10 @@ impl Connection {
                 reason: ack.reason.map(|reason| shorten(&reason, 500)),
             },
             Ok(None) => Offered::Disconnected,
-            Err(_) => Offered::TimedOut,
+            Err(_) => {
+                self.is_silent.store(true, Ordering::Relaxed);
+                Offered::TimedOut
+            }
         }
     }
 

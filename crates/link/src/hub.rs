@@ -100,7 +100,20 @@ impl Hub {
             .any(|other| other.id != connection.id && other.about().serves.contains(key))
     }
 
-    /// The freest connection of `org` that serves `key` and was not tried yet.
+    /// Closes what `connection` has taken the place of: older ones of the same process of an
+    /// orchestrator, whose end nobody has heard of yet.
+    pub(crate) fn supersede(&self, connection: &Connection) {
+        let Some(instance) = connection.about().instance.clone() else { return };
+        let all = self.connections(&connection.org);
+        for older in all.iter().take_while(|other| other.id != connection.id) {
+            if older.key == connection.key && older.about().instance.as_ref() == Some(&instance) {
+                older.close(CloseCode::GoingAway);
+            }
+        }
+    }
+
+    /// The freest connection of `org` that serves `key` and was not tried yet; of equally free ones the
+    /// newest, since an older one may be half open.
     fn candidate(
         &self,
         org: &OrgId,
@@ -112,7 +125,9 @@ impl Hub {
                 && !tried.contains(&connection.id)
                 && connection.about().serves.contains(key)
         };
-        self.connections(org).into_iter().filter(free).min_by_key(|connection| connection.load())
+        // The oldest stands first, and of equal ones the first is taken.
+        let newest_first = self.connections(org).into_iter().rev();
+        newest_first.filter(free).min_by_key(|connection| connection.load())
     }
 }
 

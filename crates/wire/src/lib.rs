@@ -34,7 +34,7 @@ pub const MAX_MESSAGE_ID: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 pub enum CloseCode {
-    /// The server shuts down; come back soon.
+    /// The server shuts down, so come back soon; or a newer connection of the same process is there.
     GoingAway = 1001,
     /// The token is unknown, or was revoked while connected.
     Unauthorized = 4001,

@@ -144,9 +144,10 @@ async fn who_does_not_answer_is_passed_over_for_the_next() {
     let database = Database::sqlite().await.unwrap();
     let limits = Limits { offer: Duration::from_millis(300), ..Limits::default() };
     let (platform, org) = platform(&database, limits).await;
-    let _silent = Raw::serving(&platform, &org).await;
     let collected = Arc::new(Collect::default());
     let _answers = org.orchestrator(&platform, [app_source()], collected.clone()).await.unwrap();
+    // The newest goes first, until it has left a delivery unanswered.
+    let _silent = Raw::serving(&platform, &org).await;
     for _ in 0..4 {
         body(Post::new("{}").to(&platform, &org).await).await;
     }
@@ -160,8 +161,62 @@ async fn who_does_not_answer_is_passed_over_for_the_next() {
         .flat_map(|item| item["attempts"].as_array().unwrap())
         .map(|attempt| attempt["outcome"].as_str().unwrap())
         .collect();
-    assert!(outcomes.contains(&"timeout"), "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == "timeout").count(), 1);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == "accepted").count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_answer_shows_that_somebody_is_there() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = Limits { offer: Duration::from_millis(300), ..Limits::default() };
+    let (platform, org) = platform(&database, limits).await;
+    let collected = Arc::new(Collect::default());
+    let _answers = org.orchestrator(&platform, [app_source()], collected.clone()).await.unwrap();
+    let mut late = Raw::serving(&platform, &org).await;
+    body(Post::new("{}").to(&platform, &org).await).await;
+    let start = late.next().await;
+    late.ack(start["messageId"].as_str().unwrap()).await;
+    // Frames are taken in order: once this is answered, the one before was taken.
+    late.send(json!({"type": "source.deregister", "messageId": "m", "routingKeys": []})).await;
+    while late.next().await["type"] != "source.deregister.ack" {}
+    let answer = async { Post::new("{}").to(&platform, &org).await };
+    let taken = async {
+        let start = late.next().await;
+        late.ack(start["messageId"].as_str().unwrap()).await;
+    };
+    let (answer, ()) = tokio::join!(answer, taken);
+    body(answer).await;
+    assert_eq!(collected.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_comes_back_takes_the_place_of_its_older_link() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, org) = platform(&database, Limits::default()).await;
+    let (_, key) = org.orchestrator_key(&platform).await.unwrap();
+    let (_, another) = org.orchestrator_key(&platform).await.unwrap();
+    let connect = async |key: &str, instance: serde_json::Value| {
+        let mut raw = Raw::connect(&platform).await;
+        raw.send(json!({"type": "auth.request", "token": key, "protocolVersion": 1})).await;
+        raw.next().await;
+        let sources = json!([app_source().registration]);
+        raw.send(json!({"type": "source.register", "messageId": "m", "sources": sources, "instanceId": instance})).await;
+        assert_eq!(raw.next().await["type"], "source.register.ack");
+        raw
+    };
+    let mut older = connect(&key, json!("one")).await;
+    let mut others = [
+        connect(&key, json!("two")).await,
+        connect(&another, json!("one")).await,
+        connect(&key, json!(null)).await,
+    ];
+    let mut newer = connect(&key, json!("one")).await;
+    assert_eq!(older.closed().await, 1001);
+    // Those of other processes stay, and so does the newer one.
+    for raw in others.iter_mut().chain([&mut newer]) {
+        raw.send(json!({"type": "source.register", "messageId": "m2", "sources": []})).await;
+        assert_eq!(raw.next().await["messageId"], "m2");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

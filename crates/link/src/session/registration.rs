@@ -43,6 +43,9 @@ pub(super) async fn register(
     {
         let mut about = connection.about();
         about.cluster_name = register.cluster_name.map(|name| shorten(&name, LONGEST));
+        // Of an id nothing is cut: a long one is no id.
+        let instance = register.instance_id.filter(|id| (1..=LONGEST).contains(&id.len()));
+        about.instance = instance.or_else(|| about.instance.take());
         about.version = register.version.map(|version| shorten(&version, LONGEST));
         if named.is_empty() && beyond.is_empty() {
             // "This connection serves no routing key" (protocol §7).
@@ -51,6 +54,7 @@ pub(super) async fn register(
         about.serves.extend(done.serves);
         about.is_registered = true;
     }
+    hub.supersede(connection);
     keep_dashboard_writes(app, link, connection).await?;
     let too_many = beyond.into_iter().map(|source| Rejected {
         routing_key: shorten(&source.routing_key, LONGEST),
