@@ -1,7 +1,7 @@
 //! One authenticated connection: what it serves, what it carries, and how a delivery is offered.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kici_model::delivery::{Delivery, Verdict};
@@ -22,6 +22,8 @@ pub(crate) struct Connection {
     pub(crate) outbox: Outbox,
     about: Mutex<About>,
     waiting: Mutex<HashMap<String, oneshot::Sender<WebhookAck>>>,
+    /// Deliveries that were given to it, those that wait for room among them.
+    offers: AtomicUsize,
     /// Both windows are fair queues: a large body waits its turn and then gets it.
     deliveries: Semaphore,
     window_kib: Semaphore,
@@ -61,6 +63,7 @@ impl Connection {
             outbox: Outbox::default(),
             about: Mutex::default(),
             waiting: Mutex::default(),
+            offers: AtomicUsize::new(0),
             deliveries: Semaphore::new(usize::try_from(limits.deliveries).unwrap_or(1)),
             window_kib: Semaphore::new(usize::try_from(limits.window_kib).unwrap_or(1)),
             closing: watch::Sender::new(None),
@@ -76,11 +79,10 @@ impl Connection {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Smaller is freer: who owes an answer comes last, then deliveries waiting for an answer count,
-    /// then KiB of bodies.
+    /// Smaller is freer: who owes an answer comes last, then deliveries count, then KiB of bodies.
     pub(crate) fn load(&self) -> (bool, usize, usize) {
         let window = usize::MAX - self.window_kib.available_permits();
-        (self.is_silent.load(Ordering::Relaxed), self.waiting().len(), window)
+        (self.is_silent.load(Ordering::Relaxed), self.offers.load(Ordering::Relaxed), window)
     }
 
     /// Asks the session to end; the first reason counts.
@@ -132,6 +134,7 @@ impl Connection {
         limits: &Limits,
         deadline: Instant,
     ) -> Offered {
+        let _offer = Offer::begin(&self.offers);
         let _room = match timeout_at(deadline, self.room(weight(&delivery.body, limits))).await {
             Ok(Some(room)) => room,
             Ok(None) => return Offered::Disconnected,
@@ -169,6 +172,22 @@ impl Connection {
         }
         drop(waiting);
         Expected { connection: self, message_id, receiver }
+    }
+}
+
+/// Counts a delivery from the moment that it begins to wait.
+struct Offer<'a>(&'a AtomicUsize);
+
+impl<'a> Offer<'a> {
+    fn begin(offers: &'a AtomicUsize) -> Self {
+        offers.fetch_add(1, Ordering::Relaxed);
+        Self(offers)
+    }
+}
+
+impl Drop for Offer<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -227,12 +246,12 @@ mod tests {
 
     use super::*;
 
-    fn connection() -> Connection {
+    fn connection(limits: &Limits) -> Connection {
         let (clock, entropy) = (SystemClock, OsEntropy::default());
         let org = OrgId::random(&entropy).unwrap();
         let key = CredentialId::new(&clock, &entropy).unwrap();
         let id = ConnectionId::new(&clock, &entropy).unwrap();
-        Connection::new(id, org, key, &Limits::default())
+        Connection::new(id, org, key, limits)
     }
 
     fn delivery(body: Bytes) -> Delivery {
@@ -257,7 +276,7 @@ mod tests {
             }
         }
         let body = Arc::new(vec![7]);
-        let connection = connection();
+        let connection = connection(&Limits::default());
         let delivery = delivery(Bytes::from_owner(Shared(body.clone())));
         let chunks = Chunks::new("m".into(), delivery.body.clone());
         let _ticket = connection.outbox.deliver(start("m".into(), &delivery), chunks);
@@ -265,5 +284,23 @@ mod tests {
         assert_eq!(Arc::strong_count(&body), 2);
         connection.ended();
         assert_eq!(Arc::strong_count(&body), 1);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_room_counts_as_well() {
+        let limits = Limits { deliveries: 1, ..Limits::default() };
+        let connection = connection(&limits);
+        let delivery = delivery(Bytes::from_static(b"{}"));
+        let offer = |id: &str| {
+            let deadline = Instant::now() + std::time::Duration::from_millis(50);
+            connection.offer(id.to_owned(), &delivery, &limits, deadline)
+        };
+        let offers = async { tokio::join!(offer("1"), offer("2"), offer("3")) };
+        let look = async {
+            tokio::task::yield_now().await;
+            connection.load().1
+        };
+        assert_eq!(tokio::join!(offers, look).1, 3);
+        assert_eq!(connection.load().1, 0);
     }
 }
