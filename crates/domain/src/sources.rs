@@ -1,5 +1,7 @@
 //! Webhook sources: orchestrators register them, people look at them.
 
+use std::collections::HashSet;
+
 use kici_model::page::{Limit, Page};
 use kici_model::sources::{Registration, Source};
 use kici_model::{OrgId, RoutingKey, SourceId};
@@ -40,7 +42,7 @@ pub struct Registered {
 }
 
 /// Registers what an orchestrator says that it serves; all of the good ones or, when the database
-/// fails, none.
+/// fails, none. An organisation has `most` sources: those beyond are no good ones.
 ///
 /// # Errors
 /// The database fails.
@@ -48,6 +50,7 @@ pub async fn register(
     app: &App,
     link: &Link,
     sources: &[RegisteredSource],
+    most: usize,
 ) -> Result<Registered, Trouble> {
     let mut done = Registered { serves: Vec::new(), accepted: Vec::new(), rejected: Vec::new() };
     let mut good = Vec::new();
@@ -60,18 +63,17 @@ pub async fn register(
             }
         }
     }
-    if !good.is_empty() {
-        // In one order for everybody: two siblings that register the same keys don't block each
-        // other.
-        good.sort_by(|one, other| one.routing_key.cmp(&other.routing_key));
-        let mut tx = app.store.record().await?;
-        for registration in &good {
-            let fresh = SourceId::new(&*app.clock, &*app.entropy)?;
-            tx.register_source(link.grant(), &fresh, registration, app.clock.now()).await?;
-        }
-        tx.commit().await?;
-    }
+    // In one order for everybody: two siblings that register the same keys don't block each other.
+    good.sort_by(|one, other| one.routing_key.cmp(&other.routing_key));
+    let beyond = keep(app, link, &good, most).await?;
     for Registration { routing_key, .. } in good {
+        if beyond.contains(&routing_key) {
+            let reason = format!(
+                "the organization has {most} sources, which is the most; deregister some of them"
+            );
+            done.rejected.push(Rejected { routing_key: routing_key.to_string(), reason });
+            continue;
+        }
         done.accepted.push(Accepted {
             webhook_url: webhook_url(app, link.org(), &routing_key),
             routing_key: routing_key.to_string(),
@@ -79,6 +81,42 @@ pub async fn register(
         done.serves.push(routing_key);
     }
     Ok(done)
+}
+
+/// Writes what is not written yet, and says for which keys there is no room.
+async fn keep(
+    app: &App,
+    link: &Link,
+    good: &[Registration],
+    most: usize,
+) -> Result<HashSet<RoutingKey>, Trouble> {
+    let mut beyond = HashSet::new();
+    if good.is_empty() {
+        return Ok(beyond);
+    }
+    let keys = good.iter().map(|registration| &registration.routing_key);
+    let known = app.store.registered(link.grant(), keys).await?;
+    let news: Vec<_> =
+        good.iter().filter(|one| known.get(&one.routing_key) != Some(*one)).collect();
+    // An orchestrator that comes back says what it said before: that writes nothing.
+    if news.is_empty() {
+        return Ok(beyond);
+    }
+    let mut tx = app.store.record().await?;
+    let mut room = most.saturating_sub(tx.count_sources(link.grant()).await?);
+    for registration in news {
+        if !known.contains_key(&registration.routing_key) {
+            if room == 0 {
+                beyond.insert(registration.routing_key.clone());
+                continue;
+            }
+            room -= 1;
+        }
+        let fresh = SourceId::new(&*app.clock, &*app.entropy)?;
+        tx.register_source(link.grant(), &fresh, registration, app.clock.now()).await?;
+    }
+    tx.commit().await?;
+    Ok(beyond)
 }
 
 /// Removes sources for good, and says which were there. A key that may not register one may not

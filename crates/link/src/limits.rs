@@ -27,6 +27,8 @@ pub struct Limits {
     pub window_kib: u32,
     /// How many sources one connection may serve.
     pub sources: usize,
+    /// How many sources one organization may have, served or not.
+    pub org_sources: usize,
 }
 
 impl Default for Limits {
@@ -43,6 +45,7 @@ impl Default for Limits {
             deliveries: 32,
             window_kib: 8 * 1024,
             sources: 1_000,
+            org_sources: 5_000,
         }
     }
 }

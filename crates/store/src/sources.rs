@@ -1,12 +1,15 @@
 //! Webhook sources: written by orchestrators, read by people and by the ingress.
 
+use std::collections::HashMap;
+
 use kici_model::page::{Limit, Page};
 use kici_model::sources::{Registration, Source};
 use kici_model::{OrgId, RoutingKey, SourceId, Timestamp};
 use kici_rbac::{Granted, perm};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use crate::error::OrCorrupt;
@@ -83,7 +86,40 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What is registered under these routing keys, in the eyes of an orchestrator of the organisation.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn registered(
+        &self,
+        grant: &Granted<perm::Link, OrgId>,
+        keys: impl IntoIterator<Item = &RoutingKey>,
+    ) -> Result<HashMap<RoutingKey, Registration>, StoreError> {
+        let found = row::Entity::find()
+            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
+            .filter(row::Column::RoutingKey.is_in(keys.into_iter().map(ToString::to_string)))
+            .all(&self.read)
+            .await?;
+        let registered = found.into_iter().map(|row| source(row).map(|source| source.registered));
+        registered.map(|one| one.map(|one| (one.routing_key.clone(), one))).collect()
+    }
+}
+
 impl RecordTx {
+    /// How many sources the organisation has. Nobody else counts them before this record has ended.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn count_sources(
+        &mut self,
+        grant: &Granted<perm::Link, OrgId>,
+    ) -> Result<usize, StoreError> {
+        crate::orgs::lock(&self.tx, grant.tenant()).await?;
+        let all = row::Entity::find().filter(row::Column::OrgId.eq(grant.tenant().as_str()));
+        Ok(usize::try_from(all.count(&self.tx).await?).unwrap_or(usize::MAX))
+    }
+
     /// Adds a source or brings it up to date; a known one keeps its id and its first registration.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kici_link::Limits;
+use kici_platform::Options;
 use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -47,8 +49,8 @@ async fn meant(platform: &TestPlatform, org: &TestOrg, segment: &str) -> String 
 
 on_both_databases! {
     async fn a_name_means_the_source_that_is_served_or_the_last_one(database: Database) {
-        let options = kici_platform::Options {
-            limits: kici_link::Limits { offer: Duration::from_millis(50), ..kici_link::Limits::default() },
+        let options = Options {
+            limits: Limits { offer: Duration::from_millis(50), ..Limits::default() },
             ..TestPlatform::options(&database)
         };
         let platform = TestPlatform::start_with(options).await.unwrap();
@@ -69,5 +71,54 @@ on_both_databases! {
         let mut fourth = Raw::serving(&platform, &org).await;
         register(&mut fourth, &org, "another", "old").await;
         assert_eq!(meant(&platform, &org, "old").await, "old");
+    }
+
+    async fn an_organization_has_so_many_sources_and_no_more(database: Database) {
+        let limits = Limits { org_sources: 3, ..Limits::default() };
+        let options = Options { limits, ..TestPlatform::options(&database) };
+        let platform = TestPlatform::start_with(options).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        // The App is the first of them.
+        let mut raw = Raw::serving(&platform, &org).await;
+        for id in ["one", "two"] {
+            assert_eq!(register(&mut raw, &org, id, "x").await["rejected"], json!([]));
+        }
+        // "Serves nothing" leaves the rows where they are.
+        raw.send(json!({"type": "source.register", "messageId": "m", "sources": []})).await;
+        raw.next().await;
+        let refused = register(&mut raw, &org, "three", "x").await;
+        assert_eq!(refused["accepted"], json!([]));
+        let reason = refused["rejected"][0]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("the organization has 3 sources"), "{reason}");
+        // What is known can still change.
+        assert_eq!(register(&mut raw, &org, "two", "another name").await["rejected"], json!([]));
+        let listed = org.request(&platform, Method::GET, "/sources").send().await.unwrap();
+        let listed = body(listed).await["sources"].clone();
+        let names: Vec<_> = listed.as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+        assert_eq!(names, ["x", "another name", "Acme CI"]);
+        let gone = json!([format!("generic:{}:one", org.id)]);
+        raw.send(json!({"type": "source.deregister", "messageId": "m", "routingKeys": gone})).await;
+        assert_eq!(raw.next().await["removed"], gone);
+        assert_eq!(register(&mut raw, &org, "three", "x").await["rejected"], json!([]));
+        let other = TestOrg::create(&platform, "Umbrella").await.unwrap();
+        Raw::serving(&platform, &other).await;
+    }
+
+    async fn what_is_registered_again_unchanged_is_not_written(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let mut raw = Raw::serving(&platform, &org).await;
+        register(&mut raw, &org, "one", "x").await;
+        // From here on each write of a source fails, and with it the link.
+        let name = if database.url().starts_with("sqlite") {
+            "CREATE TRIGGER shut BEFORE UPDATE ON sources BEGIN SELECT RAISE(ABORT, 'shut'); END"
+        } else {
+            "ALTER TABLE sources ADD CONSTRAINT shut CHECK (false) NOT VALID"
+        };
+        kici_migration::execute(database.url(), name).await.unwrap();
+        assert_eq!(register(&mut raw, &org, "one", "x").await["rejected"], json!([]));
+        let source = json!({"provider": "generic", "routingKey": format!("generic:{}:one", org.id), "name": "y", "subtype": "generic_webhook"});
+        raw.send(json!({"type": "source.register", "messageId": "m", "sources": [source]})).await;
+        assert_eq!(raw.closed().await, 4006);
     }
 }

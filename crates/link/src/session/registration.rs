@@ -39,7 +39,7 @@ pub(super) async fn register(
         room -= usize::from(is_new && fits);
         fits
     });
-    let done = sources::register(app, link, &named).await?;
+    let done = sources::register(app, link, &named, hub.limits.org_sources).await?;
     {
         let mut about = connection.about();
         about.cluster_name = register.cluster_name.map(|name| shorten(&name, LONGEST));
