@@ -1,8 +1,12 @@
 //! What an orchestrator serves (protocol §7). The first registration of a connection is the whole
 //! list; later ones are deltas, and removal is always a `source.deregister`.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use kici_model::sources::{Provider, Subtype};
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The sources that a connection serves.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -10,7 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct SourceRegister {
     /// Comes back in the ack.
     pub message_id: String,
-    /// All of them at first, then what was added or changed.
+    /// All of them at first, then what was added or changed. Those behind the first 10,000 are passed
+    /// over.
+    #[serde(deserialize_with = "first::<_, _, 10_000>")]
     pub sources: Vec<RegisteredSource>,
     /// One start of the orchestrator's process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,7 +87,8 @@ pub struct Rejected {
 pub struct SourceDeregister {
     /// Comes back in the ack.
     pub message_id: String,
-    /// Their routing keys.
+    /// Their routing keys. Those behind the first 1,000 are passed over.
+    #[serde(deserialize_with = "first::<_, _, 1_000>")]
     pub routing_keys: Vec<String>,
 }
 
@@ -93,4 +100,67 @@ pub struct SourceDeregisterAck {
     pub message_id: String,
     /// Those that were there.
     pub removed: Vec<String>,
+}
+
+/// The first `N` of a list. The others are read and never built: a frame of 25 MiB holds millions of
+/// empty texts, each of which takes eight times its place in memory.
+fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>, const N: usize>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    struct First<T, const N: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for First<T, N> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut first = Vec::new();
+            while first.len() < N
+                && let Some(item) = list.next_element()?
+            {
+                first.push(item);
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(first)
+        }
+    }
+
+    deserializer.deserialize_seq(First::<T, N>(PhantomData))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::FromOrchestrator;
+
+    #[test]
+    fn of_a_list_that_is_too_long_the_first_are_read() {
+        let keys = vec!["\"github:1\""; 2_000_000].join(",");
+        let frame =
+            format!(r#"{{"type":"source.deregister","routingKeys":[{keys}],"messageId":"m"}}"#);
+        let FromOrchestrator::SourceDeregister(read) = FromOrchestrator::parse(&frame).unwrap()
+        else {
+            panic!("another frame");
+        };
+        assert_eq!((read.routing_keys.len(), read.message_id.as_str()), (1_000, "m"));
+        let source = r#"{"provider":"github","routingKey":"","name":"","subtype":"local"}"#;
+        let sources = vec![source; 20_000].join(",");
+        let frame =
+            format!(r#"{{"type":"source.register","messageId":"m","sources":[{sources}]}}"#);
+        let FromOrchestrator::SourceRegister(read) = FromOrchestrator::parse(&frame).unwrap()
+        else {
+            panic!("another frame");
+        };
+        assert_eq!(read.sources.len(), 10_000);
+        let short = r#"{"type":"source.deregister","messageId":"m","routingKeys":["a"]}"#;
+        let FromOrchestrator::SourceDeregister(read) = FromOrchestrator::parse(short).unwrap()
+        else {
+            panic!("another frame");
+        };
+        assert_eq!(read.routing_keys, ["a"]);
+        let bad = r#"{"type":"source.deregister","messageId":"m","routingKeys":[1]}"#;
+        assert!(FromOrchestrator::parse(bad).is_err());
+    }
 }
