@@ -144,7 +144,8 @@ impl Server {
         &self.app
     }
 
-    /// Stops: takes no new request, ends those under way, and then the links with 1001.
+    /// Stops: takes no new request, ends those under way, and then the links with 1001. Each step has
+    /// an end, whatever the database and the peers do.
     ///
     /// # Errors
     /// Something broke on the way down; everything was stopped all the same.
@@ -153,17 +154,33 @@ impl Server {
         let served = self.http.await;
         // Deliveries whose sender has hung up are no requests any more, but still under way.
         self.tasks.close();
-        self.tasks.wait().await;
-        self.hub.leave().await;
-        if let Err(trouble) = self.app.write_notes().await {
+        in_time("deliveries", STEP, self.tasks.wait()).await;
+        in_time("links", STEP, self.hub.leave()).await;
+        if let Some(Err(trouble)) = in_time("notes", STEP, self.app.write_notes()).await {
             tracing::warn!(error = &trouble as &dyn std::error::Error, "last notes not written");
         }
         if let Some(metrics) = self.metrics {
-            drop(metrics.await);
+            in_time("metrics", STEP, metrics).await;
         }
-        self.store.close().await.context("the database was not closed in order")?;
+        if let Some(closed) = in_time("the database", CLOSE, self.store.close()).await {
+            closed.context("the database was not closed in order")?;
+        }
         served.context("the server's task broke")
     }
+}
+
+/// How long each step of stopping may take.
+const STEP: Duration = Duration::from_secs(30);
+/// How long the last one may: a connection that still waits for the database waits for ever.
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// What comes of `step`, unless it takes too long.
+async fn in_time<T>(what: &str, most: Duration, step: impl Future<Output = T>) -> Option<T> {
+    let ended = tokio::time::timeout(most, step).await.ok();
+    if ended.is_none() {
+        tracing::warn!(what, "stopped without waiting any longer");
+    }
+    ended
 }
 
 /// How often what is noted beside the requests is written.

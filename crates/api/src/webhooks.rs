@@ -188,9 +188,10 @@ async fn take(
     let (tell, told) = oneshot::channel();
     let app = platform.app.clone();
     let delivery = async move {
-        let _room = room;
-        // Nobody listens any more when the sender has hung up.
-        webhooks::deliver(&app, found, incoming, |answer| drop(tell.send(answer))).await;
+        // The body is gone with its answer, which nobody hears when the sender has hung up; what is
+        // written later has none.
+        let answered = |answer| drop((room, tell.send(answer)));
+        webhooks::deliver(&app, found, incoming, answered).await;
     };
     platform.tasks.spawn(delivery.instrument(tracing::Span::current()));
     let answer = told.await.map_err(|_| ApiError::bug("a delivery ended without an answer"))?;

@@ -122,14 +122,14 @@ pub async fn deliver(
         Err(error) => return tell(Err(error)),
     };
     let id = delivery.id.clone();
-    match app.store.accepted_delivery(&grant, &delivery.routing_key, &id).await {
+    match quick(app.store.accepted_delivery(&grant, &delivery.routing_key, &id)).await {
         Ok(None) => {}
         Ok(Some(hash)) => {
             app.metrics().delivered("repeated", delivery.body.len());
             let is_same = hash == event.body_hash;
             return tell(if is_same { Ok(id) } else { Err(WebhookError::IdTaken(id)) });
         }
-        Err(error) => return tell(Err(error.into())),
+        Err(trouble) => return tell(Err(trouble.into())),
     }
     let relayed = app.relay.relay(&grant, delivery).await;
     let answer = answer(&relayed).map(|()| id);
@@ -138,13 +138,28 @@ pub async fn deliver(
     let mut written = pin!(record(app, &grant, &event));
     let is_written = tokio::time::timeout(LOG_PATIENCE, &mut written).await.is_ok();
     tell(answer);
-    if !is_written {
-        written.await;
+    if !is_written && tokio::time::timeout(LOG_END, written).await.is_err() {
+        tracing::error!(
+            org = %grant.tenant(), delivery = %event.delivery_id, status = %event.status,
+            "a delivery is missing in the event log: the database did not answer in time"
+        );
     }
 }
 
 /// How long an answer waits for its row in the log.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the row is tried to be written after that.
+const LOG_END: Duration = Duration::from_secs(10);
+/// How long a delivery waits for what the database knows of it: a body, and its sender, wait with it.
+const READ_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the database says, where it does so at once.
+async fn quick<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Trouble> {
+    match tokio::time::timeout(READ_PATIENCE, read).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Trouble::Slow),
+    }
+}
 
 /// A delivery on its way, and the row that will tell of it.
 struct Relaying {

@@ -47,6 +47,7 @@ mod secrets;
 mod service_accounts;
 mod sessions;
 mod sign_in;
+mod slow_database;
 mod sources;
 mod support;
 mod teams;

@@ -6,7 +6,7 @@ use kici_model::sources::Source;
 use kici_model::{OrgId, RoutingKey};
 use kici_rbac::{SystemTask, perm};
 
-use super::{WebhookError, headers};
+use super::{WebhookError, headers, quick};
 use crate::{App, access};
 
 /// Where a delivery was posted to.
@@ -48,10 +48,10 @@ pub async fn find(
         .require::<perm::WebhookSourcesRead>()?;
     let source = match (target, routing_key) {
         (Target::Generic(segment), _) => {
-            let found = app.store.generic_sources(&grant, segment).await?;
+            let found = quick(app.store.generic_sources(&grant, segment)).await?;
             meant(found, segment, |key| app.relay.is_served(&grant, key))
         }
-        (Target::GitHub, Some(key)) => app.store.source(&grant, &key).await?,
+        (Target::GitHub, Some(key)) => quick(app.store.source(&grant, &key)).await?,
         (Target::GitHub, None) => None,
     };
     let Some(source) = source else {
