@@ -61,7 +61,7 @@ pub(crate) struct EventLogAttempt {
     at: String,
     /// The connection.
     connection_id: String,
-    /// The orchestrator's verdict, or `timeout` or `disconnected`.
+    /// The orchestrator's verdict, `timeout` or `disconnected`, or whatever else it has answered.
     outcome: String,
 }
 

@@ -236,7 +236,7 @@ fn settle(event: Event, relayed: Relayed) -> Event {
             (EventStatus::Failed, Some("no orchestrator connected".to_owned()))
         }
         Outcome::NoAnswer => {
-            (EventStatus::Failed, Some("no orchestrator answered in time".to_owned()))
+            (EventStatus::Failed, Some("no orchestrator took it in time".to_owned()))
         }
     };
     Event { status, reason, attempts: relayed.attempts, ..event }

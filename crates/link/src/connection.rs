@@ -7,7 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use kici_model::delivery::{Delivery, Verdict};
 use kici_model::orchestrators::DashboardWrites;
 use kici_model::{ConnectionId, CredentialId, OrgId, RoutingKey};
-use kici_wire::{CHUNK, Chunks, CloseCode, WebhookAck, WebhookRelayStart, chunk_count, shorten};
+use kici_wire::{
+    AckResult, CHUNK, Chunks, CloseCode, WebhookAck, WebhookRelayStart, chunk_count, shorten,
+};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -41,6 +43,7 @@ pub(crate) struct About {
     pub(crate) version: Option<String>,
     pub(crate) serves: BTreeSet<RoutingKey>,
     pub(crate) supported_requests: Option<Vec<String>>,
+    /// What it has said last of the dashboard's writes, until that is kept.
     pub(crate) dashboard_writes: Option<DashboardWrites>,
     /// Whether it has registered, and so told its cluster's name.
     pub(crate) is_registered: bool,
@@ -49,7 +52,12 @@ pub(crate) struct About {
 /// How an offer ended.
 #[derive(Debug)]
 pub(crate) enum Offered {
-    Answer { verdict: Verdict, reason: Option<String> },
+    Answer {
+        verdict: Verdict,
+        reason: Option<String>,
+    },
+    /// An answer that is no verdict, in the orchestrator's word.
+    Declined(String),
     TimedOut,
     Disconnected,
 }
@@ -144,11 +152,15 @@ impl Connection {
         let chunks = Chunks::new(message_id.clone(), delivery.body.clone());
         let _ticket = self.outbox.deliver(start(message_id, delivery), chunks);
         match timeout_at(deadline, answer.receiver()).await {
-            Ok(Some(ack)) => Offered::Answer {
-                // Left out means accepted (protocol §8).
-                verdict: ack.result.unwrap_or(Verdict::Accepted),
-                reason: ack.reason.map(|reason| shorten(&reason, 500)),
-            },
+            Ok(Some(ack)) => {
+                let reason = ack.reason.map(|reason| shorten(&reason, 500));
+                match ack.result {
+                    // Left out means accepted (protocol §8).
+                    None => Offered::Answer { verdict: Verdict::Accepted, reason },
+                    Some(AckResult::Verdict(verdict)) => Offered::Answer { verdict, reason },
+                    Some(AckResult::Other(word)) => Offered::Declined(word),
+                }
+            }
             Ok(None) => Offered::Disconnected,
             Err(_) => {
                 self.is_silent.store(true, Ordering::Relaxed);

@@ -146,6 +146,7 @@ impl Relay for Hub {
             let offered = connection.offer(message_id, &delivery, &self.limits, deadline).await;
             let ended = match &offered {
                 Offered::Answer { verdict, .. } => verdict.as_str(),
+                Offered::Declined(word) => word,
                 Offered::TimedOut => "timeout",
                 Offered::Disconnected => "disconnected",
             };

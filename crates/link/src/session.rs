@@ -302,39 +302,38 @@ async fn take(
         }
         // Each update replaces what was known, as a whole (protocol §2.4).
         FromOrchestrator::CapabilitiesUpdate(capabilities) => {
-            match tell(connection, &capabilities) {
-                true => keep_dashboard_writes(app, link, connection).await,
-                false => Ok(()),
-            }
+            tell(connection, &capabilities);
+            keep_dashboard_writes(app, link, connection).await
         }
         FromOrchestrator::Heartbeat(_) | FromOrchestrator::AuthRequest(_) => Ok(()),
     }
 }
 
-/// Takes over what an orchestrator says that it can do; whether the dashboard may write something
-/// else than before.
-fn tell(connection: &Connection, capabilities: &Capabilities) -> bool {
+/// Takes over what an orchestrator says that it can do.
+fn tell(connection: &Connection, capabilities: &Capabilities) {
     let mut about = connection.about();
     about.supported_requests = capabilities.supported_requests();
-    let writes = capabilities.dashboard_writes();
-    let is_new = writes.is_some() && about.dashboard_writes != writes;
     // What it does not say stays as it was: it must never become "everything".
-    about.dashboard_writes = writes.or_else(|| about.dashboard_writes.take());
-    is_new
+    about.dashboard_writes =
+        capabilities.dashboard_writes().or_else(|| about.dashboard_writes.take());
 }
 
-/// Keeps what the dashboard may write for the cluster, once that has told its name.
+/// Keeps what the dashboard may write for the cluster, once that has told its name. Each report is kept
+/// once: a connection does not know what its siblings have said since.
 async fn keep_dashboard_writes(
     app: &App,
     link: &Link,
     connection: &Connection,
 ) -> Result<(), Trouble> {
-    let about = connection.about().clone();
-    match about.dashboard_writes.filter(|_| about.is_registered) {
+    let (cluster, writes) = {
+        let mut about = connection.about();
+        let is_registered = about.is_registered;
+        (about.cluster_name.clone(), about.dashboard_writes.take_if(|_| is_registered))
+    };
+    match writes {
         None => Ok(()),
         Some(writes) => {
-            let cluster = about.cluster_name.as_deref();
-            orchestrators::keep_dashboard_writes(app, link, cluster, &writes).await
+            orchestrators::keep_dashboard_writes(app, link, cluster.as_deref(), &writes).await
         }
     }
 }

@@ -82,7 +82,7 @@ pub enum Outcome {
     },
     /// No live connection serves the source.
     NobodyConnected,
-    /// Those that do serve it gave no answer in time.
+    /// Those that do serve it gave no answer in time, or one that is no verdict.
     NoAnswer,
 }
 
@@ -94,7 +94,7 @@ pub struct Attempt {
     pub at_micros: i64,
     /// The connection.
     pub connection: String,
-    /// Its verdict, or `timeout` or `disconnected`.
+    /// Its verdict, `timeout` or `disconnected`, or whatever else it has answered.
     pub outcome: String,
 }
 

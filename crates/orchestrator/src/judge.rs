@@ -77,7 +77,7 @@ fn ack(parcel: &Parcel, verdict: &Result<(), Rejection>) -> WebhookAck {
     WebhookAck {
         message_id: start.message_id.clone(),
         delivery_id: start.delivery_id.clone(),
-        result: Some(result),
+        result: Some(result.into()),
         reason,
     }
 }

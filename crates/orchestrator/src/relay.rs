@@ -160,7 +160,7 @@ fn broken(message_id: String, delivery_id: String, reason: &str) -> Step {
     Step::Answer(WebhookAck {
         message_id,
         delivery_id,
-        result: Some(Verdict::RejectedMisconfigured),
+        result: Some(Verdict::RejectedMisconfigured.into()),
         reason: Some(reason.to_owned()),
     })
 }

@@ -19,7 +19,7 @@ pub use sources::{
     SourceRegisterAck,
 };
 pub use text::shorten;
-pub use webhook::{WebhookAck, WebhookRelayChunk, WebhookRelayStart};
+pub use webhook::{AckResult, WebhookAck, WebhookRelayChunk, WebhookRelayStart};
 
 /// The only protocol version there is.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use kici_model::delivery::Verdict;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::shorten;
 
 /// Announces a body.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +80,41 @@ pub struct WebhookAck {
     pub delivery_id: String,
     /// What it says; left out means accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub result: Option<Verdict>,
+    pub result: Option<AckResult>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// What an ack says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AckResult {
+    /// A verdict on the delivery.
+    Verdict(Verdict),
+    /// Anything else, such as the `shed_retry_later` of an orchestrator that is newer: nobody has taken
+    /// the delivery. At most 100 characters.
+    Other(String),
+}
+
+impl From<Verdict> for AckResult {
+    fn from(verdict: Verdict) -> Self {
+        Self::Verdict(verdict)
+    }
+}
+
+impl Serialize for AckResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Verdict(verdict) => verdict.serialize(serializer),
+            Self::Other(word) => word.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for AckResult {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let verdict = word.parse().map(Self::Verdict);
+        Ok(verdict.unwrap_or_else(|_| Self::Other(shorten(&word, 100))))
+    }
 }

@@ -166,6 +166,35 @@ async fn who_does_not_answer_is_passed_over_for_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_no_verdict_sends_the_delivery_on_at_once() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, org) = platform(&database, Limits::default()).await;
+    let begun = std::time::Instant::now();
+    let mut full = Raw::serving(&platform, &org).await;
+    let sheds = async |full: &mut Raw| {
+        let start = full.next().await;
+        while full.next().await["final"] != true {}
+        full.send(json!({"type": "webhook.ack", "messageId": start["messageId"], "deliveryId": "x", "result": "shed_retry_later", "reason": "full"})).await;
+    };
+    let (alone, ()) = tokio::join!(Post::new("{}").to(&platform, &org), sheds(&mut full));
+    assert_eq!(alone.headers()["retry-after"], "5");
+    problem(alone, 503, "no_orchestrator").await;
+    // The newest is asked first, and the one beside it takes what that does not.
+    let collected = Arc::new(Collect::default());
+    drop(full);
+    let _takes = org.orchestrator(&platform, [app_source()], collected.clone()).await.unwrap();
+    let mut full = Raw::serving(&platform, &org).await;
+    let (taken, ()) = tokio::join!(Post::new("{}").to(&platform, &org), sheds(&mut full));
+    body(taken).await;
+    assert_eq!(collected.wait_for_count(1, PATIENCE).await.unwrap().len(), 1);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    let log = org.request(&platform, Method::GET, "/event-log").send().await.unwrap();
+    let log = body(log).await;
+    assert_eq!(log["items"][1]["attempts"][0]["outcome"], "shed_retry_later");
+    assert_eq!(log["items"][1]["reason"], "no orchestrator took it in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_late_answer_shows_that_somebody_is_there() {
     let database = Database::sqlite().await.unwrap();
     let limits = Limits { offer: Duration::from_millis(300), ..Limits::default() };
@@ -371,6 +400,30 @@ kici_testkit::on_both_databases! {
         raw.next().await;
         assert_eq!(listed().await, json!({}));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_reported_last_holds_whichever_sibling_reported_it() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, org) = platform(&database, Limits::default()).await;
+    let mut siblings = [Raw::serving(&platform, &org).await, Raw::serving(&platform, &org).await];
+    // The first says again what it said before, after the second has said something else.
+    for (sibling, allowed) in [(0, false), (1, true), (0, false)] {
+        let raw = &mut siblings[sibling];
+        let sent = json!({"dashboardWrites": {"secrets.set": allowed}});
+        raw.send(json!({"type": "orch.capabilities.update", "capabilities": sent})).await;
+        raw.send(json!({"type": "source.deregister", "messageId": "m", "routingKeys": []})).await;
+        raw.next().await;
+        let listed = org.request(&platform, Method::GET, "/orchestrators").send().await.unwrap();
+        let kept = body(listed).await["orchestrators"][0]["dashboardWrites"].clone();
+        assert_eq!(kept, json!({"secrets.set": allowed}));
+    }
+    // A registration is no report of this.
+    siblings[1].send(json!({"type": "source.register", "messageId": "m", "sources": []})).await;
+    siblings[1].next().await;
+    let listed = org.request(&platform, Method::GET, "/orchestrators").send().await.unwrap();
+    let kept = body(listed).await["orchestrators"][0]["dashboardWrites"].clone();
+    assert_eq!(kept, json!({"secrets.set": false}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,7 +87,7 @@ fn a_broken_stream_is_answered_once_under_its_message_id() {
     wait(table.chunk(&pieces[0], now));
     let ack = answer(table.chunk(&pieces[2], now));
     assert_eq!((ack.message_id.as_str(), ack.delivery_id.as_str()), ("m", "m"));
-    assert_eq!(ack.result, Some(Verdict::RejectedMisconfigured));
+    assert_eq!(ack.result, Some(Verdict::RejectedMisconfigured.into()));
     assert_eq!(ack.reason.as_deref(), Some("chunk 2 came where 1 was next"));
     wait(table.chunk(&pieces[3], now));
 
@@ -121,7 +121,7 @@ fn a_start_that_cannot_be_is_answered_under_its_delivery_id() {
 
     let ack = answer(table.start(start("n", kici_wire::MAX_FRAME + 1), now));
     assert_eq!(ack.delivery_id, "delivery of n");
-    assert_eq!(ack.result, Some(Verdict::RejectedMisconfigured));
+    assert_eq!(ack.result, Some(Verdict::RejectedMisconfigured.into()));
 }
 
 #[test]

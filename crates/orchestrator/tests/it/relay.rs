@@ -56,7 +56,7 @@ async fn interleaved_bodies_arrive_byte_for_byte() {
         streams = rest;
     }
     for _ in &bodies {
-        assert_eq!(conn.ack().await.result, Some(Verdict::Accepted));
+        assert_eq!(conn.ack().await.result, Some(Verdict::Accepted.into()));
     }
     let arrived = collect.wait_for_count(bodies.len(), PATIENCE).await.unwrap();
     for delivery in arrived {
@@ -70,7 +70,7 @@ async fn the_largest_body_goes_through() {
     let (collect, _orchestrator, mut conn) = connected().await;
     let body = bytes(7, 26_214_400);
     conn.relay(signed("m", "d", &body), &body).await;
-    assert_eq!(conn.ack().await.result, Some(Verdict::Accepted));
+    assert_eq!(conn.ack().await.result, Some(Verdict::Accepted.into()));
     let arrived = collect.wait_for_count(1, PATIENCE).await.unwrap();
     assert!(arrived[0].body == body);
 }
@@ -87,23 +87,23 @@ async fn each_delivery_is_judged_and_only_good_ones_are_handed_on() {
     conn.relay(forged, body).await;
     let ack = conn.ack().await;
     assert_eq!((ack.message_id.as_str(), ack.delivery_id.as_str()), ("m1", "d1"));
-    assert_eq!(ack.result, Some(Verdict::RejectedSignature));
+    assert_eq!(ack.result, Some(Verdict::RejectedSignature.into()));
 
     let elsewhere =
         WebhookRelayStart { routing_key: "github:2".into(), ..signed("m2", "d1", body) };
     conn.relay(elsewhere, body).await;
-    assert_eq!(conn.ack().await.result, Some(Verdict::RejectedUnknownSource));
+    assert_eq!(conn.ack().await.result, Some(Verdict::RejectedUnknownSource.into()));
 
     assert!(orchestrator.set_enabled("github:1", false));
     conn.relay(signed("m3", "d1", body), body).await;
-    assert_eq!(conn.ack().await.result, Some(Verdict::RejectedUnknownSource));
+    assert_eq!(conn.ack().await.result, Some(Verdict::RejectedUnknownSource.into()));
     assert!(orchestrator.set_enabled("github:1", true));
     assert!(!orchestrator.set_enabled("github:2", true));
 
     // A refused delivery binds nothing: the same id goes through once it is good.
     conn.relay(signed("m4", "d1", body), body).await;
     let ack = conn.ack().await;
-    assert_eq!((ack.result, ack.reason), (Some(Verdict::Accepted), None));
+    assert_eq!((ack.result, ack.reason), (Some(Verdict::Accepted.into()), None));
     assert_eq!(collect.wait_for_count(1, PATIENCE).await.unwrap()[0].start.message_id, "m4");
 }
 
@@ -112,7 +112,7 @@ async fn a_delivery_that_comes_again_is_accepted_but_not_handed_on() {
     let (collect, _orchestrator, mut conn) = connected().await;
     for message in ["m1", "m2", "m3"] {
         conn.relay(signed(message, "d1", b"x"), b"x").await;
-        assert_eq!(conn.ack().await.result, Some(Verdict::Accepted));
+        assert_eq!(conn.ack().await.result, Some(Verdict::Accepted.into()));
     }
     conn.relay(signed("m4", "d2", b"x"), b"x").await;
     let arrived = collect.wait_for_count(2, PATIENCE).await.unwrap();
@@ -129,7 +129,7 @@ async fn a_broken_stream_is_answered_and_disturbs_no_other() {
     conn.send(ToOrchestrator::WebhookRelayChunk(chunks[1].clone())).await;
     let ack = conn.ack().await;
     assert_eq!((ack.message_id.as_str(), ack.delivery_id.as_str()), ("bad", "bad"));
-    assert_eq!(ack.result, Some(Verdict::RejectedMisconfigured));
+    assert_eq!(ack.result, Some(Verdict::RejectedMisconfigured.into()));
     conn.send(ToOrchestrator::WebhookRelayChunk(chunks[2].clone())).await;
 
     conn.relay(signed("good", "d1", &body), &body).await;
