@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::notes::Notes;
 use crate::ports::{IdentityProvider, Mailer, Relay};
 use crate::sign_in::Seals;
+use crate::webhooks::UnderWay;
 
 /// The application: its database, its ports and its settings.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub struct App {
     pub(crate) settings: Settings,
     pub(crate) notes: Notes,
     pub(crate) mails: Mails,
+    pub(crate) under_way: UnderWay,
     metrics: Metrics,
 }
 
@@ -73,6 +75,7 @@ impl App {
             settings,
             notes: Notes::default(),
             mails: Mails::default(),
+            under_way: UnderWay::default(),
             metrics: Metrics::default(),
         })
     }

@@ -7,6 +7,7 @@
 mod find;
 mod headers;
 mod peek;
+mod under_way;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -20,10 +21,14 @@ use kici_model::text::DeliveryId;
 use kici_rbac::{Denied, SystemTask, perm};
 use kici_store::StoreError;
 use kici_wire::shorten;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::digest::sha256;
 use crate::ports::MayRelay;
 use crate::{App, Fault, Kind, Trouble, access};
+
+pub(crate) use under_way::UnderWay;
+use under_way::{Claim, Turn};
 
 pub use find::{Found, Target, find};
 
@@ -108,6 +113,7 @@ impl Fault for WebhookError {
 ///
 /// An id is taken once its delivery was accepted: a repetition then gets the same answer, and goes to
 /// nobody. What was refused takes nothing, so that the sender can try again once the cause is mended.
+/// While a delivery is on its way, another with its id waits for what becomes of it.
 ///
 /// The log is written before `tell` where that is quick. A database that is slow must not cost the
 /// sender its answer: it is told after 1 s, and the log goes on.
@@ -117,35 +123,86 @@ pub async fn deliver(
     incoming: Incoming,
     tell: impl FnOnce(Result<DeliveryId, WebhookError>) + Send,
 ) {
+    let begun = Instant::now();
     let Relaying { grant, event, delivery } = match prepare(app, found, incoming) {
         Ok(relaying) => relaying,
         Err(error) => return tell(Err(error)),
     };
     let id = delivery.id.clone();
-    match quick(app.store.accepted_delivery(&grant, &delivery.routing_key, &id)).await {
-        Ok(None) => {}
-        Ok(Some(hash)) => {
-            app.metrics().delivered("repeated", delivery.body.len());
-            let is_same = hash == event.body_hash;
-            return tell(if is_same { Ok(id) } else { Err(WebhookError::IdTaken(id)) });
+    let (hash, bytes) = (event.body_hash.clone(), delivery.body.len());
+    let (claim, has_waited) = match turn(app, &grant, &delivery, begun + PATIENCE).await {
+        Ok(Mine::Ours { claim, has_waited }) => (claim, has_waited),
+        Ok(Mine::Taken(taken)) => {
+            app.metrics().delivered("repeated", bytes);
+            return tell(if taken == hash { Ok(id) } else { Err(WebhookError::IdTaken(id)) });
         }
-        Err(trouble) => return tell(Err(trouble.into())),
-    }
-    let relayed = app.relay.relay(&grant, delivery).await;
+        Err(error) => return tell(Err(error)),
+    };
+    let relay = app.relay.relay(&grant, delivery);
+    let relayed = if has_waited {
+        // The relay has an end of its own, but not the one that the sender waits for.
+        let late = || Relayed { outcome: Outcome::NoAnswer, attempts: Vec::new() };
+        timeout_at(begun + PATIENCE, relay).await.unwrap_or_else(|_| late())
+    } else {
+        relay.await
+    };
     let answer = answer(&relayed).map(|()| id);
+    // What was refused is free at once; what was accepted, when the database knows it.
+    let claim = answer.is_ok().then_some(claim).inspect(|claim| claim.accepted(&hash));
     let event = settle(event, relayed);
-    app.metrics().delivered(event.status.as_str(), event.body_bytes.try_into().unwrap_or(0));
+    app.metrics().delivered(event.status.as_str(), bytes);
     let mut written = pin!(record(app, &grant, &event));
-    let is_written = tokio::time::timeout(LOG_PATIENCE, &mut written).await.is_ok();
+    let is_written = timeout(LOG_PATIENCE, &mut written).await.is_ok();
     tell(answer);
-    if !is_written && tokio::time::timeout(LOG_END, written).await.is_err() {
+    if !is_written && timeout(LOG_END, written).await.is_err() {
         tracing::error!(
             org = %grant.tenant(), delivery = %event.delivery_id, status = %event.status,
             "a delivery is missing in the event log: the database did not answer in time"
         );
     }
+    drop(claim);
 }
 
+/// Who has the id of a delivery.
+enum Mine<'a> {
+    /// This delivery, until the claim is dropped.
+    Ours { claim: Claim<'a>, has_waited: bool },
+    /// One that was accepted; the hash of its body.
+    Taken(String),
+}
+
+/// Waits for those that are on their way under the same id, and says whose the id is then.
+async fn turn<'a>(
+    app: &'a App,
+    grant: &MayRelay,
+    delivery: &Delivery,
+    end: Instant,
+) -> Result<Mine<'a>, WebhookError> {
+    let (source, id) = (&delivery.routing_key, &delivery.id);
+    let mut has_waited = false;
+    loop {
+        let key = (grant.tenant().clone(), source.clone(), id.clone());
+        match app.under_way.claim(key) {
+            Turn::Ours(claim) => {
+                let taken = quick(app.store.accepted_delivery(grant, source, id)).await?;
+                return Ok(taken.map_or(Mine::Ours { claim, has_waited }, Mine::Taken));
+            }
+            Turn::Theirs(mut theirs) => {
+                has_waited = true;
+                let accepted = timeout_at(end, theirs.wait_for(Option::is_some)).await;
+                let Ok(ended) = accepted else { return Err(WebhookError::NoOrchestrator) };
+                // Nothing is accepted any more once the other has gone.
+                if let Some(taken) = ended.ok().and_then(|hash| hash.clone()) {
+                    return Ok(Mine::Taken(taken));
+                }
+            }
+        }
+    }
+}
+
+/// How long a sender waits for a delivery under the same id, and for its own after that: as long as
+/// for one alone.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// How long an answer waits for its row in the log.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the row is tried to be written after that.
@@ -155,7 +212,7 @@ const READ_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the database says, where it does so at once.
 async fn quick<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Trouble> {
-    match tokio::time::timeout(READ_PATIENCE, read).await {
+    match timeout(READ_PATIENCE, read).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Trouble::Slow),
     }

@@ -6,6 +6,7 @@ use kici_orchestrator_core::{Source, Verification, sign};
 use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform, on_both_databases};
 use reqwest::Method;
 
+use crate::raw::Raw;
 use crate::support::{Post, Scene, json, problem};
 
 on_both_databases! {
@@ -107,6 +108,58 @@ on_both_databases! {
         let items = json(log.send().await.unwrap()).await["items"].clone();
         let statuses: Vec<_> = items.as_array().unwrap().iter().map(|item| item["status"].clone()).collect();
         assert_eq!(statuses, ["relayed", "rejected"]);
+    }
+
+    async fn of_two_at_once_under_one_id_one_is_relayed(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let mut raw = Raw::serving(&platform, &org).await;
+        let post = |body: &str| Post { id: "the-same".to_owned(), ..Post::new(body) }.to(&platform, &org);
+        let answers = async {
+            let first = post("{}");
+            // The others come while the first is on its way.
+            let others = async {
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                tokio::join!(post("{}"), post("[]"))
+            };
+            tokio::join!(first, others)
+        };
+        let acks = async {
+            let start = raw.next().await;
+            tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+            raw.ack(start["messageId"].as_str().unwrap()).await;
+        };
+        let ((first, (same, other)), ()) = tokio::join!(answers, acks);
+        assert_eq!(json(first).await["deliveryId"], "the-same");
+        assert_eq!(json(same).await["deliveryId"], "the-same");
+        problem(other, 409, "delivery_id_taken").await;
+        let log = org.request(&platform, Method::GET, "/event-log").send().await.unwrap();
+        assert_eq!(json(log).await["items"].as_array().unwrap().len(), 1);
+    }
+
+    async fn who_waits_for_a_delivery_that_is_refused_goes_next(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let mut raw = Raw::serving(&platform, &org).await;
+        let post = |body: &str| Post { id: "the-same".to_owned(), ..Post::new(body) }.to(&platform, &org);
+        let answers = async {
+            let second = async {
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                post("[]").await
+            };
+            tokio::join!(post("{}"), second)
+        };
+        let acks = async {
+            let start = raw.next().await;
+            while raw.next().await["final"] != true {}
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            raw.send(serde_json::json!({"type": "webhook.ack", "messageId": start["messageId"], "deliveryId": "x", "result": "rejected_signature"})).await;
+            let start = raw.next().await;
+            raw.ack(start["messageId"].as_str().unwrap()).await;
+        };
+        let ((first, second), ()) = tokio::join!(answers, acks);
+        problem(first, 401, "rejected_signature").await;
+        assert_eq!(json(second).await["deliveryId"], "the-same");
     }
 
     async fn generic_sources_are_found_by_name_and_by_id(database: Database) {
