@@ -190,6 +190,8 @@ url = \"sqlite://{}?mode=rwc\"
 reads_per_minute = 0
 writes_per_minute = 0
 failed_tokens_per_minute = 0
+deliveries_per_minute = 0
+deliveries_from_address_per_minute = 0
 [log]
 level = \"warn\"
 ",

@@ -125,6 +125,8 @@ impl Config {
         let mut rate = |name| values.parsed::<u32>("limits", name, errors).map(NonZeroU32::new);
         let (reads, writes) = (rate("reads_per_minute"), rate("writes_per_minute"));
         let failures = rate("failed_tokens_per_minute");
+        let deliveries = rate("deliveries_per_minute");
+        let deliveries_from_address = rate("deliveries_from_address_per_minute");
         let burst = values.parsed::<NonZeroU32>("limits", "burst", errors);
         let level = values.text("log", "level");
         let level = telemetry::parse(&level).map(|_| level).map_err(|error| error.to_string());
@@ -152,6 +154,8 @@ impl Config {
                 writes: writes?,
                 burst: burst?,
                 failures: failures?,
+                deliveries: deliveries?,
+                deliveries_from_address: deliveries_from_address?,
             },
             log: LogConfig { level: level?, format: format? },
             values,

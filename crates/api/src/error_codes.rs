@@ -88,7 +88,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     (
         "rate_limited",
         429,
-        "Too many requests with this token, or from this address; `Retry-After` says when to ask again.",
+        "Too many requests with this token, to this webhook source or from this address; `Retry-After` says when to ask again.",
     ),
     ("rejected_misconfigured", 500, "The orchestrator can't take deliveries of this source."),
     ("rejected_signature", 401, "The orchestrator could not verify the signature."),

@@ -130,6 +130,14 @@ impl ApiError {
         self.headers.push((name, value));
         self
     }
+
+    pub(crate) fn with_headers(
+        mut self,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Self {
+        self.headers.extend(headers);
+        self
+    }
 }
 
 impl<F: Fault + 'static> From<&F> for ApiError {

@@ -1,15 +1,22 @@
-//! How often anybody may ask: a token bucket for each credential, for reads and for writes, and one
-//! for each address whose tokens open nothing. In the memory of this process.
+//! How often anybody may ask: a token bucket for each credential, for reads and for writes, one for
+//! each address whose tokens open nothing, and for deliveries one for each source and each address. In
+//! the memory of this process.
+
+mod buckets;
+mod deliveries;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use poem::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Request, Response, Result};
+
+use buckets::Buckets;
+pub(crate) use buckets::Left;
 
 use crate::client_ip;
 use crate::credentials;
@@ -27,6 +34,10 @@ pub struct RateLimits {
     pub burst: NonZeroU32,
     /// Of those whose token opens nothing, from one address.
     pub failures: Option<NonZeroU32>,
+    /// Of deliveries to one source; all of them may come at once.
+    pub deliveries: Option<NonZeroU32>,
+    /// Of deliveries from one address; all of them may come at once.
+    pub deliveries_from_address: Option<NonZeroU32>,
 }
 
 impl Default for RateLimits {
@@ -36,6 +47,8 @@ impl Default for RateLimits {
             writes: NonZeroU32::new(600),
             burst: NonZeroU32::MIN.saturating_add(299),
             failures: NonZeroU32::new(30),
+            deliveries: NonZeroU32::new(12_000),
+            deliveries_from_address: NonZeroU32::new(6_000),
         }
     }
 }
@@ -44,7 +57,14 @@ impl RateLimits {
     /// No limits at all.
     #[must_use]
     pub fn none() -> Self {
-        Self { reads: None, writes: None, failures: None, ..Self::default() }
+        Self {
+            reads: None,
+            writes: None,
+            failures: None,
+            deliveries: None,
+            deliveries_from_address: None,
+            ..Self::default()
+        }
     }
 }
 
@@ -53,6 +73,8 @@ pub(crate) struct Limiter {
     reads: Option<Buckets<u64>>,
     writes: Option<Buckets<u64>>,
     failures: Option<Buckets<IpAddr>>,
+    sources: Option<Buckets<u64>>,
+    senders: Option<Buckets<IpAddr>>,
     /// Turns tokens into keys that say nothing of them.
     hasher: RandomState,
     /// Credentials that have worked lately: they are served whatever others at their address do.
@@ -65,101 +87,21 @@ impl std::fmt::Debug for Limiter {
     }
 }
 
-/// Token buckets by key. Of our own, since an address is asked about before it is known whether its
-/// request counts: the libraries can take, and none can look without taking.
-struct Buckets<K> {
-    per_minute: u32,
-    burst: u32,
-    levels: Mutex<HashMap<K, Level>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Level {
-    tokens: f64,
-    at: Instant,
-}
-
-/// What is left in a bucket.
-#[derive(Debug, Clone, Copy)]
-struct Left {
-    limit: u32,
-    remaining: u64,
-    /// Seconds until it is full again; where it is empty, until the next request may come.
-    reset: u64,
-    is_empty: bool,
-}
-
 /// How long a credential counts as known after it has worked.
 const KNOWN: Duration = Duration::from_secs(10 * 60);
 /// The most credentials that are known; more are forgotten, and then counted like strangers.
 const MOST_KNOWN: usize = 100_000;
 
-impl Left {
-    /// The headers of the draft `RateLimit-*`.
-    fn told(self) -> [(HeaderName, HeaderValue); 3] {
-        [
-            ("ratelimit-limit", u64::from(self.limit)),
-            ("ratelimit-remaining", self.remaining),
-            ("ratelimit-reset", self.reset),
-        ]
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from(value)))
-    }
-}
-
-impl<K: Eq + Hash> Buckets<K> {
-    fn new(per_minute: Option<NonZeroU32>, burst: NonZeroU32) -> Option<Self> {
-        let (per_minute, burst) = (per_minute?.get(), burst.get());
-        Some(Self { per_minute, burst, levels: Mutex::default() })
-    }
-
-    fn levels(&self) -> MutexGuard<'_, HashMap<K, Level>> {
-        self.levels.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How full a bucket is by now.
-    fn filled(&self, level: Option<&Level>, now: Instant) -> f64 {
-        let full = f64::from(self.burst);
-        let Some(level) = level else { return full };
-        let since = now.saturating_duration_since(level.at).as_secs_f64();
-        (level.tokens + since * f64::from(self.per_minute) / 60.0).min(full)
-    }
-
-    fn is_spent(&self, key: &K) -> bool {
-        self.filled(self.levels().get(key), Instant::now()) < 1.0
-    }
-
-    /// Takes a token, where there is one.
-    fn take(&self, key: K) -> Left {
-        let now = Instant::now();
-        let mut levels = self.levels();
-        let before = self.filled(levels.get(&key), now);
-        let is_empty = before < 1.0;
-        let tokens = if is_empty { before } else { before - 1.0 };
-        levels.insert(key, Level { tokens, at: now });
-        let missing = if is_empty { 1.0 - tokens } else { f64::from(self.burst) - tokens };
-        let reset = (missing * 60.0 / f64::from(self.per_minute)).ceil();
-        Left { limit: self.per_minute, remaining: whole(tokens), reset: whole(reset), is_empty }
-    }
-
-    /// Forgets the buckets that are full again.
-    fn forget(&self) {
-        let now = Instant::now();
-        self.levels().retain(|_, level| self.filled(Some(level), now) < f64::from(self.burst));
-    }
-}
-
-/// A number that is none too large and not negative, without its fraction.
-fn whole(number: f64) -> u64 {
-    Duration::try_from_secs_f64(number).map_or(0, |whole| whole.as_secs())
-}
-
 impl Limiter {
     pub(crate) fn new(limits: RateLimits) -> Self {
-        let failures = limits.failures.unwrap_or(NonZeroU32::MIN);
+        let at_once = |limit: Option<NonZeroU32>| limit.unwrap_or(NonZeroU32::MIN);
+        let (deliveries, from_address) = (limits.deliveries, limits.deliveries_from_address);
         Self {
             reads: Buckets::new(limits.reads, limits.burst),
             writes: Buckets::new(limits.writes, limits.burst),
-            failures: Buckets::new(limits.failures, failures),
+            failures: Buckets::new(limits.failures, at_once(limits.failures)),
+            sources: Buckets::new(deliveries, at_once(deliveries)),
+            senders: Buckets::new(from_address, at_once(from_address)),
             hasher: RandomState::new(),
             known: Mutex::default(),
         }
@@ -167,11 +109,11 @@ impl Limiter {
 
     /// Forgets the buckets that are full again.
     pub(crate) fn forget(&self) {
-        for buckets in [&self.reads, &self.writes].into_iter().flatten() {
+        for buckets in [&self.reads, &self.writes, &self.sources].into_iter().flatten() {
             buckets.forget();
         }
-        if let Some(failures) = &self.failures {
-            failures.forget();
+        for buckets in [&self.failures, &self.senders].into_iter().flatten() {
+            buckets.forget();
         }
         self.known().retain(|_, at| at.elapsed() < KNOWN);
     }
@@ -217,12 +159,7 @@ impl Limiter {
         if let Some(left) = left.filter(|left| left.is_empty) {
             let kind = if is_read { "read" } else { "changed something" };
             let text = format!("This token has {kind} more than {} times a minute", left.limit);
-            let refused = too_many(&text, left.reset);
-            let refused = left
-                .told()
-                .into_iter()
-                .fold(refused, |refused, (name, value)| refused.with_header(name, value));
-            return Err(refused.into());
+            return Err(too_many(&text, left.reset).with_headers(left.told()).into());
         }
         Ok(Counted { address, key, left })
     }
@@ -268,14 +205,14 @@ impl Limiter {
 /// Whose failures are counted together. Who has an address of IPv6 has as many as they like, but of one
 /// network of 64 bits.
 fn sender(request: &Request, platform: &Platform) -> Option<IpAddr> {
-    let address = client_ip::of(request, &platform.trusted_proxies)?;
-    Some(match address {
-        IpAddr::V6(address) => {
-            let network = u128::from(address) >> 64 << 64;
-            IpAddr::V6(network.into())
-        }
+    client_ip::of(request, &platform.trusted_proxies).map(network)
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
         IpAddr::V4(_) => address,
-    })
+    }
 }
 
 fn too_many(text: &str, seconds: u64) -> ApiError {

@@ -9,7 +9,7 @@ use poem::http::{HeaderMap, header};
 use poem::web::Data;
 use poem::{Body, Request, RequestBody, Result};
 use poem_openapi::param::Path;
-use poem_openapi::payload::{Binary, Json, Payload};
+use poem_openapi::payload::{Binary, Json, Payload, Response};
 use poem_openapi::registry::{MetaMediaType, MetaRequest};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Object, OpenApi};
 use tokio::sync::oneshot;
@@ -19,6 +19,7 @@ use crate::body::{discard, too_large, within};
 use crate::client_ip;
 use crate::declared::Declared;
 use crate::problem::ApiError;
+use crate::rate_limits::Left;
 use crate::routes::{Platform, Tag};
 
 /// What becomes of an accepted delivery.
@@ -123,7 +124,7 @@ impl Webhooks {
         _signature: Declared<false>,
         platform: Data<&Arc<Platform>>,
         posted: Posted,
-    ) -> Result<Json<WebhookAccepted>, ApiError> {
+    ) -> Result<Response<Json<WebhookAccepted>>, ApiError> {
         take(&platform, &org.0, Target::GitHub, posted).await
     }
 
@@ -147,7 +148,7 @@ impl Webhooks {
         _event: Declared<false>,
         platform: Data<&Arc<Platform>>,
         posted: Posted,
-    ) -> Result<Json<WebhookAccepted>, ApiError> {
+    ) -> Result<Response<Json<WebhookAccepted>>, ApiError> {
         take(&platform, &org.0, Target::Generic(&source.0), posted).await
     }
 }
@@ -157,25 +158,55 @@ async fn take(
     org: &str,
     target: Target<'_>,
     posted: Posted,
-) -> Result<Json<WebhookAccepted>, ApiError> {
-    let Posted { headers, declared, remote, body } = posted;
-    // Who waits for leave to send has not sent anything, and reads the answer at once.
-    let is_waiting = headers.contains_key("expect");
-    let refuse = async |body, error: ApiError| {
-        if !is_waiting {
-            discard(body).await;
+) -> Result<Response<Json<WebhookAccepted>>, ApiError> {
+    let source = match target {
+        Target::GitHub => posted.headers.get(webhooks::GITHUB_APP).map_or("", String::as_str),
+        Target::Generic(segment) => segment,
+    };
+    let left = match platform.limiter.deliver(posted.remote, org, source) {
+        Ok(left) => left,
+        Err(refused) => {
+            platform.app.metrics().delivered("rate_limited", 0);
+            return posted.refuse(refused).await;
+        }
+    };
+    let told = left.into_iter().flat_map(Left::told);
+    match answer(platform, org, target, posted).await {
+        Ok(accepted) => {
+            let accepted = Response::new(Json(accepted));
+            Ok(told.fold(accepted, |accepted, (name, value)| accepted.header(name, value)))
+        }
+        Err(error) => Err(error.with_headers(told)),
+    }
+}
+
+impl Posted {
+    /// Refuses without using the body. Who waits for leave to send it has not sent anything, and reads
+    /// the answer at once.
+    async fn refuse<T>(self, error: ApiError) -> Result<T, ApiError> {
+        if !self.headers.contains_key("expect") {
+            discard(self.body).await;
         }
         Err(error)
-    };
-    let app = &platform.app;
-    if declared.is_some_and(|length| length > MAX_BODY) {
-        app.metrics().delivered("too_large", 0);
-        return refuse(body, too_large(MAX_BODY)).await;
     }
-    let found = match webhooks::find(app, org, target, &headers).await {
+}
+
+async fn answer(
+    platform: &Platform,
+    org: &str,
+    target: Target<'_>,
+    posted: Posted,
+) -> Result<WebhookAccepted, ApiError> {
+    let app = &platform.app;
+    if posted.declared.is_some_and(|length| length > MAX_BODY) {
+        app.metrics().delivered("too_large", 0);
+        return posted.refuse(too_large(MAX_BODY)).await;
+    }
+    let found = match webhooks::find(app, org, target, &posted.headers).await {
         Ok(found) => found,
-        Err(error) => return refuse(body, error.into()).await,
+        Err(error) => return posted.refuse(error.into()).await,
     };
+    let Posted { headers, remote, body, .. } = posted;
     let body = within(body, MAX_BODY, &platform.bodies).await;
     let (body, room) = body.inspect_err(|error| {
         if error.is_too_large() {
@@ -196,5 +227,5 @@ async fn take(
     platform.tasks.spawn(delivery.instrument(tracing::Span::current()));
     let answer = told.await.map_err(|_| ApiError::bug("a delivery ended without an answer"))?;
     let delivery_id = answer?.to_string();
-    Ok(Json(WebhookAccepted { status: "accepted".to_owned(), delivery_id }))
+    Ok(WebhookAccepted { status: "accepted".to_owned(), delivery_id })
 }

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::notes::Notes;
 use crate::ports::{IdentityProvider, Mailer, Relay};
 use crate::sign_in::Seals;
-use crate::webhooks::UnderWay;
+use crate::webhooks::{UnderWay, Unknown};
 
 /// The application: its database, its ports and its settings.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub struct App {
     pub(crate) notes: Notes,
     pub(crate) mails: Mails,
     pub(crate) under_way: UnderWay,
+    pub(crate) unknown: Unknown,
     metrics: Metrics,
 }
 
@@ -76,6 +77,7 @@ impl App {
             notes: Notes::default(),
             mails: Mails::default(),
             under_way: UnderWay::default(),
+            unknown: Unknown::default(),
             metrics: Metrics::default(),
         })
     }

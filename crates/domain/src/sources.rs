@@ -13,7 +13,7 @@ use crate::{App, Link, ListError, Org, Trouble};
 const LIST: &str = "sources";
 
 /// How long names and slugs are kept.
-const LONGEST: usize = 200;
+pub(crate) const LONGEST: usize = 200;
 
 /// A page of the sources of the organisation, by routing key.
 ///
@@ -66,6 +66,9 @@ pub async fn register(
     // In one order for everybody: two siblings that register the same keys don't block each other.
     good.sort_by(|one, other| one.routing_key.cmp(&other.routing_key));
     let beyond = keep(app, link, &good, most).await?;
+    if !good.is_empty() {
+        app.unknown.forget(link.org());
+    }
     for Registration { routing_key, .. } in good {
         if beyond.contains(&routing_key) {
             let reason = format!(

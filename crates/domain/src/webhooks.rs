@@ -8,6 +8,7 @@ mod find;
 mod headers;
 mod peek;
 mod under_way;
+mod unknown;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -29,8 +30,10 @@ use crate::{App, Fault, Kind, Trouble, access};
 
 pub(crate) use under_way::UnderWay;
 use under_way::{Claim, Turn};
+pub(crate) use unknown::Unknown;
 
 pub use find::{Found, Target, find};
+pub use headers::GITHUB_APP;
 
 /// What a sender posted.
 #[expect(missing_debug_implementations, reason = "headers may carry a credential")]

@@ -132,6 +132,18 @@ pub(crate) const KEYS: &[Key] = &[
         "How many requests from one address may have a token that opens nothing, before only credentials that have worked within 10 minutes are served from there; 0 is without a limit.",
     ),
     key(
+        "limits",
+        "deliveries_per_minute",
+        Some("12000"),
+        "How many deliveries may come to one webhook source; 0 is without a limit.",
+    ),
+    key(
+        "limits",
+        "deliveries_from_address_per_minute",
+        Some("6000"),
+        "How many deliveries may come from one address, to all sources together; 0 is without a limit. Behind a proxy that is not in `server.trusted_proxies` everybody has the proxy's address.",
+    ),
+    key(
         "log",
         "level",
         Some("info"),

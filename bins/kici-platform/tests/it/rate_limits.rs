@@ -9,7 +9,7 @@ use kici_testkit::{Database, TestOrg, TestPlatform};
 use reqwest::{Method, Response};
 use serde_json::json;
 
-use crate::support::problem;
+use crate::support::{Post, Scene, problem};
 use crate::visitor::{Browser, person};
 
 async fn limited(database: &Database, limits: RateLimits) -> (TestPlatform, TestOrg) {
@@ -148,4 +148,51 @@ async fn who_fails_to_sign_in_too_often_waits() {
         let login = from("2001:db8:0:1::1", "/auth/login").await;
         assert_eq!(login.status(), 303);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_source_gets_so_many_deliveries_and_each_address_sends_so_many() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = RateLimits {
+        deliveries: NonZeroU32::new(3),
+        deliveries_from_address: NonZeroU32::new(4),
+        ..RateLimits::none()
+    };
+    let options = Options {
+        rate_limits: limits,
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        ..TestPlatform::options(&database)
+    };
+    let scene = Scene::on(TestPlatform::start_with(options).await.unwrap()).await;
+    let url = scene.platform.url(&format!("/webhook/{}/github", scene.org.id));
+    let post = async |from: &str, app: &str, body: &str| {
+        let post = Post { app: app.to_owned(), ..Post::new(body) };
+        let request = post.headers(scene.platform.http(), &url).header("x-forwarded-for", from);
+        request.body(body.to_owned()).send().await.unwrap()
+    };
+    for left in [2, 1] {
+        let answer = post("2001:db8::1", "884211", "{}").await;
+        assert_eq!(header(&answer, "ratelimit-limit"), 3);
+        assert_eq!(header(&answer, "ratelimit-remaining"), left);
+        assert_eq!(answer.status(), 200);
+    }
+    // What is refused for another reason counts, and tells what is left.
+    let answer = post("192.0.2.1", "884211", "{").await;
+    assert_eq!(header(&answer, "ratelimit-remaining"), 0);
+    problem(answer, 500, "rejected_misconfigured").await;
+    let refused = post("192.0.2.1", "884211", "{}").await;
+    assert!((15..=20).contains(&header(&refused, "retry-after")));
+    assert_eq!(header(&refused, "ratelimit-remaining"), 0);
+    let error = problem(refused, 429, "rate_limited").await;
+    assert_eq!(error["error"], "More than 3 deliveries a minute have come to this source");
+    // Another source does not pay for it, but the address does, by the network that it belongs to.
+    for app in ["1", "2"] {
+        problem(post("2001:db8::2", app, "{}").await, 404, "unknown_source").await;
+    }
+    let refused = post("2001:db8::3", "3", "{}").await;
+    assert!((10..=15).contains(&header(&refused, "retry-after")));
+    let error = problem(refused, 429, "rate_limited").await;
+    assert_eq!(error["error"], "More than 4 deliveries a minute have come from this address");
+    problem(post("2001:db8:0:1::1", "3", "{}").await, 404, "unknown_source").await;
+    assert_eq!(scene.collected.count(), 2);
 }

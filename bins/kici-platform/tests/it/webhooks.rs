@@ -3,7 +3,8 @@
 use kici_model::RoutingKey;
 use kici_model::Secret;
 use kici_orchestrator_core::{Source, Verification, sign};
-use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform, on_both_databases};
+use kici_platform::Options;
+use kici_testkit::{Database, PATIENCE, TestClock, TestOrg, TestPlatform, on_both_databases};
 use reqwest::Method;
 
 use crate::raw::Raw;
@@ -70,6 +71,35 @@ on_both_databases! {
         }
         let log = scene.org.request(&scene.platform, Method::GET, "/event-log");
         assert_eq!(json(log.send().await.unwrap()).await["items"].as_array().unwrap().len(), 0);
+    }
+
+    async fn an_unknown_source_stays_so_until_one_is_registered_or_half_a_minute_passes(database: Database) {
+        let clock = std::sync::Arc::new(TestClock::default());
+        let options = Options { clock: clock.clone(), ..TestPlatform::options(&database) };
+        let scene = Scene::on(TestPlatform::start_with(options).await.unwrap()).await;
+        let status = async || {
+            let post = Post { app: "77".to_owned(), ..Post::new("{}") };
+            post.to(&scene.platform, &scene.org).await.status().as_u16()
+        };
+        assert_eq!(status().await, 404);
+        // Put there behind the server's back, as another process would.
+        let row = format!("INSERT INTO sources (id, org_id, routing_key, name, provider, subtype, registered_at) \
+            VALUES ('src_00000000000000000000', '{}', 'github:77', 'x', 'github', 'github_app', CURRENT_TIMESTAMP)", scene.org.id);
+        kici_migration::execute(database.url(), &row).await.unwrap();
+        assert_eq!(status().await, 404);
+        // What another organization registers says nothing of this one's.
+        let other = TestOrg::create(&scene.platform, "Umbrella").await.unwrap();
+        Raw::serving(&scene.platform, &other).await;
+        assert_eq!(status().await, 404);
+        clock.advance(std::time::Duration::from_secs(31));
+        assert_eq!(status().await, 503);
+        let gone = "DELETE FROM sources WHERE routing_key = 'github:77'";
+        kici_migration::execute(database.url(), gone).await.unwrap();
+        assert_eq!(status().await, 404);
+        kici_migration::execute(database.url(), &row).await.unwrap();
+        assert_eq!(status().await, 404);
+        Raw::serving(&scene.platform, &scene.org).await;
+        assert_eq!(status().await, 503);
     }
 
     async fn without_an_orchestrator_the_sender_is_told_when_to_come_back(database: Database) {

@@ -7,6 +7,7 @@ use kici_model::{OrgId, RoutingKey};
 use kici_rbac::{SystemTask, perm};
 
 use super::{WebhookError, headers, quick};
+use crate::sources::LONGEST;
 use crate::{App, access};
 
 /// Where a delivery was posted to.
@@ -35,31 +36,69 @@ pub async fn find(
     target: Target<'_>,
     said: &BTreeMap<String, String>,
 ) -> Result<Found, WebhookError> {
-    let routing_key = match target {
-        Target::GitHub => Some(headers::github_app(said)?),
-        Target::Generic(_) => None,
+    let wanted = match target {
+        Target::GitHub => Wanted::Key(headers::github_app(said)?),
+        Target::Generic(segment) => Wanted::Segment(segment),
     };
     let org: OrgId = org.parse().map_err(|_| WebhookError::UnknownSource)?;
-    if matches!(target, Target::Generic(segment) if segment.contains('\0')) {
-        // PostgreSQL has no such text.
-        return Err(WebhookError::UnknownSource);
+    match known(app, &org, &wanted).await? {
+        Some(source) => Ok(Found { org, routing_key: source.registered.routing_key }),
+        None => {
+            // The event log has no row of it: it belongs to nobody.
+            app.metrics().delivered("unknown_source", 0);
+            Err(WebhookError::UnknownSource)
+        }
     }
+}
+
+/// What the address and the headers name.
+enum Wanted<'a> {
+    Key(RoutingKey),
+    Segment(&'a str),
+}
+
+impl Wanted<'_> {
+    /// A text for each, the two kinds apart.
+    fn text(&self) -> String {
+        match self {
+            Self::Key(key) => key.to_string(),
+            Self::Segment(segment) => format!("/{segment}"),
+        }
+    }
+
+    /// Whether a source can be called so. PostgreSQL has no text with a NUL.
+    fn can_be(&self) -> bool {
+        match self {
+            Self::Key(_) => true,
+            Self::Segment(segment) => !segment.contains('\0') && segment.chars().count() <= LONGEST,
+        }
+    }
+}
+
+async fn known(
+    app: &App,
+    org: &OrgId,
+    wanted: &Wanted<'_>,
+) -> Result<Option<Source>, WebhookError> {
+    if !wanted.can_be() {
+        return Ok(None);
+    }
+    let Some(before) = app.unknown.look(org, &wanted.text(), app.clock.now()) else {
+        return Ok(None);
+    };
     let grant = access::task(org.clone(), SystemTask::RelayWebhooks)
         .require::<perm::WebhookSourcesRead>()?;
-    let source = match (target, routing_key) {
-        (Target::Generic(segment), _) => {
+    let source = match wanted {
+        Wanted::Segment(segment) => {
             let found = quick(app.store.generic_sources(&grant, segment)).await?;
             meant(found, segment, |key| app.relay.is_served(&grant, key))
         }
-        (Target::GitHub, Some(key)) => quick(app.store.source(&grant, &key)).await?,
-        (Target::GitHub, None) => None,
+        Wanted::Key(key) => quick(app.store.source(&grant, key)).await?,
     };
-    let Some(source) = source else {
-        // The event log has no row of it: it belongs to nobody.
-        app.metrics().delivered("unknown_source", 0);
-        return Err(WebhookError::UnknownSource);
-    };
-    Ok(Found { org, routing_key: source.registered.routing_key })
+    if source.is_none() {
+        app.unknown.note(before, org, wanted.text(), app.clock.now());
+    }
+    Ok(source)
 }
 
 /// The source that `segment` means, out of those it can mean, the likeliest first. A name may have been

@@ -9,7 +9,8 @@ use super::WebhookError;
 use crate::digest::sha256;
 use crate::{App, Trouble};
 
-const GITHUB_APP: &str = "x-github-hook-installation-target-id";
+/// The header by which GitHub tells which App a delivery is for.
+pub const GITHUB_APP: &str = "x-github-hook-installation-target-id";
 const GITHUB_TARGET: &str = "x-github-hook-installation-target-type";
 const GITHUB_DELIVERY: &str = "x-github-delivery";
 const GITHUB_EVENT: &str = "x-github-event";

@@ -1,0 +1,42 @@
+//! How often deliveries may come. Nobody has verified them yet: an address goes first, so that one sender
+//! does not use up what a source may get.
+
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+
+use super::buckets::Left;
+use super::{Limiter, network, too_many};
+use crate::problem::ApiError;
+
+impl Limiter {
+    /// Counts a delivery to `source`, as its address names it, and tells what is left.
+    ///
+    /// # Errors
+    /// Too many have come.
+    pub(crate) fn deliver(
+        &self,
+        address: Option<IpAddr>,
+        org: &str,
+        source: &str,
+    ) -> Result<Option<Left>, ApiError> {
+        let sender = self.senders.as_ref().zip(address);
+        let sender = sender.map(|(senders, address)| senders.take(network(address)));
+        allowed(sender, "from this address")?;
+        let source = self.sources.as_ref().map(|sources| {
+            let key = self.hasher.hash_one((org, source));
+            sources.take(key)
+        });
+        allowed(source, "to this source")?;
+        Ok(source.or(sender))
+    }
+}
+
+fn allowed(left: Option<Left>, whose: &str) -> Result<(), ApiError> {
+    match left.filter(|left| left.is_empty) {
+        None => Ok(()),
+        Some(left) => {
+            let text = format!("More than {} deliveries a minute have come {whose}", left.limit);
+            Err(too_many(&text, left.reset).with_headers(left.told()))
+        }
+    }
+}
