@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kici_model::delivery::{Delivery, Verdict};
 use kici_model::orchestrators::DashboardWrites;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::Limits;
 use crate::outbox::Outbox;
+use crate::rate::Rate;
 
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -22,6 +23,8 @@ pub(crate) struct Connection {
     pub(crate) org: OrgId,
     pub(crate) key: CredentialId,
     pub(crate) outbox: Outbox,
+    /// That of the whole organization.
+    pub(crate) rate: Arc<Rate>,
     about: Mutex<About>,
     waiting: Mutex<HashMap<String, oneshot::Sender<WebhookAck>>>,
     /// Deliveries that were given to it, those that wait for room among them.
@@ -63,12 +66,19 @@ pub(crate) enum Offered {
 }
 
 impl Connection {
-    pub(crate) fn new(id: ConnectionId, org: OrgId, key: CredentialId, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        id: ConnectionId,
+        org: OrgId,
+        key: CredentialId,
+        rate: Arc<Rate>,
+        limits: &Limits,
+    ) -> Self {
         Self {
             id,
             org,
             key,
             outbox: Outbox::default(),
+            rate,
             about: Mutex::default(),
             waiting: Mutex::default(),
             offers: AtomicUsize::new(0),
@@ -124,6 +134,11 @@ impl Connection {
         self.window_kib.close();
         self.waiting().clear();
         self.outbox.clear();
+    }
+
+    /// Whether somebody waits for an answer under this id.
+    pub(crate) fn awaits(&self, message_id: &str) -> bool {
+        self.waiting().contains_key(message_id)
     }
 
     /// Hands an answer to whoever offered the delivery; answers to nothing are ignored.
@@ -251,8 +266,6 @@ fn start(message_id: String, delivery: &Delivery) -> WebhookRelayStart {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use bytes::Bytes;
     use kici_model::{OsEntropy, SystemClock};
 
@@ -263,7 +276,7 @@ mod tests {
         let org = OrgId::random(&entropy).unwrap();
         let key = CredentialId::new(&clock, &entropy).unwrap();
         let id = ConnectionId::new(&clock, &entropy).unwrap();
-        Connection::new(id, org, key, limits)
+        Connection::new(id, org, key, Arc::new(Rate::new(limits)), limits)
     }
 
     fn delivery(body: Bytes) -> Delivery {

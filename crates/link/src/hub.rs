@@ -17,6 +17,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::Limits;
 use crate::connection::{Connection, Offered};
+use crate::rate::Rate;
+
+/// What became of a connection that asked to come in.
+#[derive(Debug)]
+pub(crate) enum Admitted {
+    In(Arc<Connection>),
+    /// The process is leaving.
+    Leaving,
+    /// The organization has as many as it may.
+    Full,
+}
 
 /// All live connections of this process.
 #[derive(Debug)]
@@ -31,6 +42,8 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct Live {
     orgs: HashMap<OrgId, Vec<Arc<Connection>>>,
+    /// Also of those that have just left: to connect again must not begin anew.
+    rates: HashMap<OrgId, Arc<Rate>>,
     is_leaving: bool,
 }
 
@@ -60,17 +73,23 @@ impl Hub {
         &self.sessions
     }
 
-    /// Takes a connection in; `None` while the process is leaving.
-    pub(crate) fn admit(&self, link: &Link) -> Result<Option<Arc<Connection>>, EntropyError> {
+    /// Takes a connection in, where there is room.
+    pub(crate) fn admit(&self, link: &Link) -> Result<Admitted, EntropyError> {
         let id = ConnectionId::new(&*self.clock, &*self.entropy)?;
-        let connection = Connection::new(id, link.org().clone(), link.key().clone(), &self.limits);
-        let connection = Arc::new(connection);
+        let (org, key) = (link.org().clone(), link.key().clone());
         let mut live = self.live();
+        let there = live.orgs.get(&org).map_or(0, Vec::len);
         if live.is_leaving {
-            return Ok(None);
+            return Ok(Admitted::Leaving);
         }
-        live.orgs.entry(link.org().clone()).or_default().push(connection.clone());
-        Ok(Some(connection))
+        if there >= self.limits.connections {
+            return Ok(Admitted::Full);
+        }
+        let rate = live.rates.entry(org.clone());
+        let rate = rate.or_insert_with(|| Arc::new(Rate::new(&self.limits))).clone();
+        let connection = Arc::new(Connection::new(id, org.clone(), key, rate, &self.limits));
+        live.orgs.entry(org).or_default().push(connection.clone());
+        Ok(Admitted::In(connection))
     }
 
     pub(crate) fn dismiss(&self, connection: &Connection) {
@@ -81,6 +100,8 @@ impl Hub {
                 live.orgs.remove(&connection.org);
             }
         }
+        let Live { orgs, rates, .. } = &mut *live;
+        rates.retain(|org, rate| orgs.contains_key(org) || !rate.is_full());
         drop(live);
         connection.ended();
     }

@@ -8,6 +8,7 @@ mod connection;
 mod hub;
 mod limits;
 mod outbox;
+mod rate;
 mod session;
 mod socket;
 

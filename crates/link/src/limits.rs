@@ -29,6 +29,13 @@ pub struct Limits {
     pub sources: usize,
     /// How many sources one organization may have, served or not.
     pub org_sources: usize,
+    /// How many connections one organization may have.
+    pub connections: usize,
+    /// How many frames a second the connections of one organization are read at together, once they
+    /// have sent `frames_burst`. Signs of life and answers that somebody waits for don't count.
+    pub frames_per_second: u32,
+    /// How many frames they may send at once; an orchestrator keeps 10,000 while it is away.
+    pub frames_burst: u32,
 }
 
 impl Default for Limits {
@@ -46,6 +53,9 @@ impl Default for Limits {
             window_kib: 8 * 1024,
             sources: 1_000,
             org_sources: 5_000,
+            connections: 100,
+            frames_per_second: 1_000,
+            frames_burst: 20_000,
         }
     }
 }

@@ -15,6 +15,7 @@ use kici_wire::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connection::Connection;
+use crate::hub::Admitted;
 use crate::{Frame, Hub, Received};
 
 /// The largest first frame, in bytes: nobody knows the sender yet.
@@ -110,10 +111,18 @@ where
         return Err(Refusal::new(CloseCode::ProtocolError, reason));
     }
     let link = access::enter_link(app, &request.token).await.map_err(refused)?;
-    let connection = hub
-        .admit(&link)
-        .map_err(|error| refused(Trouble::from(error).into()))?
-        .ok_or_else(|| Refusal::new(CloseCode::GoingAway, "the server is shutting down"))?;
+    let admitted = hub.admit(&link).map_err(|error| refused(Trouble::from(error).into()))?;
+    let connection = match admitted {
+        Admitted::In(connection) => connection,
+        Admitted::Leaving => {
+            return Err(Refusal::new(CloseCode::GoingAway, "the server is shutting down"));
+        }
+        Admitted::Full => {
+            let most = hub.limits.connections;
+            let reason = format!("the organization has {most} connections, which is the most");
+            return Err(Refusal::new(CloseCode::LimitReached, reason));
+        }
+    };
     // Asked again now that a revocation would find the connection: none can fall in between.
     if let Some(capabilities) = &request.capabilities {
         tell(&connection, capabilities);
@@ -247,7 +256,11 @@ where
             Ok(Some(Ok(Received::Binary))) => String::new(),
             Ok(Some(Ok(Received::Text(text)))) => text,
         };
-        match FromOrchestrator::parse(&text) {
+        let parsed = FromOrchestrator::parse(&text);
+        if is_counted(connection, parsed.as_ref().ok()) {
+            connection.rate.turn(text.len()).await;
+        }
+        match parsed {
             Ok(frame) => {
                 app.metrics().frame(match frame {
                     FromOrchestrator::Unknown { .. } => FrameResult::Unknown,
@@ -273,6 +286,15 @@ where
                 }
             }
         }
+    }
+}
+
+/// Signs of life, and answers that somebody waits for, are taken however much else there is.
+fn is_counted(connection: &Connection, frame: Option<&FromOrchestrator>) -> bool {
+    match frame {
+        Some(FromOrchestrator::Heartbeat(_)) => false,
+        Some(FromOrchestrator::WebhookAck(ack)) => !connection.awaits(&ack.message_id),
+        _ => true,
     }
 }
 

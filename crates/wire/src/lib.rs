@@ -48,6 +48,8 @@ pub enum CloseCode {
     ProtocolError = 4005,
     /// The server could not do its part.
     Internal = 4006,
+    /// The organization has as many connections as it may.
+    LimitReached = 4020,
 }
 
 impl CloseCode {

@@ -1,13 +1,17 @@
 //! What a peer of the link costs that does not read, or sends more than it should.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kici_link::Limits;
 use kici_platform::Options;
-use kici_testkit::{Database, PATIENCE, TestPlatform};
+use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::raw::Raw;
+use crate::support::Post;
 
 /// A ping of 125 bytes, masked with nothing.
 fn ping() -> Vec<u8> {
@@ -51,6 +55,74 @@ async fn answers_to_pings_that_nobody_reads_do_not_pile_up() {
     println!("{} KiB of pings, {} KiB of answers", SENT / 1024, answered / 1024);
     // What the sockets' own buffers hold, and the 4 MiB of the server.
     assert!(answered > 0 && answered < SENT / 2, "{answered} bytes were kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_has_so_many_links_and_no_more() {
+    let database = Database::sqlite().await.unwrap();
+    let platform = platform(&database, Limits { connections: 2, ..Limits::default() }).await;
+    let org = TestOrg::create(&platform, "Acme").await.unwrap();
+    let mut there = vec![Raw::serving(&platform, &org).await, Raw::serving(&platform, &org).await];
+    let (_, key) = org.orchestrator_key(&platform).await.unwrap();
+    let connect = async || {
+        let mut raw = Raw::connect(&platform).await;
+        raw.send(json!({"type": "auth.request", "token": key, "protocolVersion": 1})).await;
+        let answer = raw.next().await;
+        (raw, answer)
+    };
+    let (mut refused, answer) = connect().await;
+    assert_eq!(answer["type"], "auth.failure");
+    assert_eq!(answer["reason"], "the organization has 2 connections, which is the most");
+    assert_eq!(refused.closed().await, 4020);
+    let other = TestOrg::create(&platform, "Umbrella").await.unwrap();
+    Raw::serving(&platform, &other).await;
+    drop(there.pop());
+    for _ in 0..100 {
+        if connect().await.1["type"] == "auth.success" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("there is room, and nobody is let in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_one_organization_is_read_slowly_and_its_answers_at_once() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = Limits { frames_per_second: 1, frames_burst: 5, ..Limits::default() };
+    let platform = platform(&database, limits).await;
+    let org = TestOrg::create(&platform, "Acme").await.unwrap();
+    let mut flooding = Raw::serving(&platform, &org).await;
+    let mut sibling = Raw::serving(&platform, &org).await;
+    let begun = Instant::now();
+    for _ in 0..6 {
+        flooding.send(json!({"type": "orch.metrics", "cpu": 1})).await;
+    }
+    let last = json!({"type": "source.deregister", "messageId": "m", "routingKeys": []});
+    flooding.send(last.clone()).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // A sibling's answer is taken meanwhile, and so is its sign of life.
+    let ack = async {
+        sibling.send(json!({"type": "heartbeat", "timestamp": 1})).await;
+        let start = sibling.next().await;
+        sibling.ack(start["messageId"].as_str().unwrap()).await;
+    };
+    let (answer, ()) = tokio::join!(Post::new("{}").to(&platform, &org), ack);
+    assert_eq!(answer.status(), 200);
+    assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
+    assert_eq!(flooding.next().await["messageId"], "m");
+    assert!(begun.elapsed() > Duration::from_secs(2), "{:?}", begun.elapsed());
+    // To come again does not begin anew; another organization has a rate of its own.
+    drop((flooding, sibling));
+    let other = TestOrg::create(&platform, "Umbrella").await.unwrap();
+    for (org, is_slow) in [(&other, false), (&org, true)] {
+        let begun = Instant::now();
+        let mut raw = Raw::serving(&platform, org).await;
+        raw.send(last.clone()).await;
+        raw.next().await;
+        let took = begun.elapsed();
+        assert_eq!(took > Duration::from_millis(800), is_slow, "{took:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
