@@ -154,29 +154,26 @@ impl Server {
         let served = self.http.await;
         // Deliveries whose sender has hung up are no requests any more, but still under way.
         self.tasks.close();
-        in_time("deliveries", STEP, self.tasks.wait()).await;
-        in_time("links", STEP, self.hub.leave()).await;
-        if let Some(Err(trouble)) = in_time("notes", STEP, self.app.write_notes()).await {
+        in_time("deliveries", 15, self.tasks.wait()).await;
+        in_time("links", 25, self.hub.leave()).await;
+        if let Some(Err(trouble)) = in_time("notes", 5, self.app.write_notes()).await {
             tracing::warn!(error = &trouble as &dyn std::error::Error, "last notes not written");
         }
         if let Some(metrics) = self.metrics {
-            in_time("metrics", STEP, metrics).await;
+            in_time("metrics", 5, metrics).await;
         }
-        if let Some(closed) = in_time("the database", CLOSE, self.store.close()).await {
+        // A connection that still waits for the database waits for ever.
+        if let Some(closed) = in_time("the database", 10, self.store.close()).await {
             closed.context("the database was not closed in order")?;
         }
         served.context("the server's task broke")
     }
 }
 
-/// How long each step of stopping may take.
-const STEP: Duration = Duration::from_secs(30);
-/// How long the last one may: a connection that still waits for the database waits for ever.
-const CLOSE: Duration = Duration::from_secs(10);
-
-/// What comes of `step`, unless it takes too long.
-async fn in_time<T>(what: &str, most: Duration, step: impl Future<Output = T>) -> Option<T> {
-    let ended = tokio::time::timeout(most, step).await.ok();
+/// What comes of a step of stopping, unless it takes too long. With the 30 s that requests have, all of
+/// them take 90 s at most.
+async fn in_time<T>(what: &str, seconds: u64, step: impl Future<Output = T>) -> Option<T> {
+    let ended = tokio::time::timeout(Duration::from_secs(seconds), step).await.ok();
     if ended.is_none() {
         tracing::warn!(what, "stopped without waiting any longer");
     }
