@@ -117,6 +117,7 @@ pub async fn create(
 ) -> Result<(Made, ApiKey), ApiKeysError> {
     let (mut tx, org) = org.begin(app).await?;
     let made = add(app, &org, &mut tx, wanted).await?;
+    quotas::API_KEYS.keeps(tx.count_keys(org.grant(), TokenKind::ApiKey).await?)?;
     let entry = org.audit(app, Action::ApiKeyCreated, &made.0.id)?;
     let details = json!({"name": wanted.name.as_str(), "permissions": wanted.permissions});
     tx.commit(entry.with(details)).await?;
@@ -150,6 +151,8 @@ pub async fn rotate(
     if !tx.retire_api_key(org.grant(), id, &made.0.id, when).await? {
         return Err(ApiKeysError::Rotated);
     }
+    // Who rotates without an overlap needs no room for it.
+    quotas::API_KEYS.keeps(tx.count_keys(org.grant(), TokenKind::ApiKey).await?)?;
     let entry = org.audit(app, Action::ApiKeyRotated, id)?;
     let details = json!({"successor": made.0.id.as_str(), "overlapDays": overlap_days});
     tx.commit(entry.with(details)).await?;
@@ -200,7 +203,6 @@ async fn add(
     let given = Effective::new(wanted.permissions, RepoScope::Everything, false);
     escalation::check(org.effective(), &Effective::none(), &given)?;
     let made_by = org.actor().person().ok_or(ApiKeysError::NoPerson)?;
-    quotas::API_KEYS.room(tx.count_keys(org.grant(), TokenKind::ApiKey).await?)?;
     let made = Made::draw(app, TokenKind::ApiKey)?;
     let created_at = app.clock.now();
     let new = NewCredential {

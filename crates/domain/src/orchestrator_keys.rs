@@ -121,6 +121,8 @@ pub async fn create(
 ) -> Result<(Made, OrchestratorKey), OrchestratorKeysError> {
     let (mut tx, org) = org.begin(app).await?;
     let made = add(app, &org, &mut tx, wanted).await?;
+    let count = tx.count_keys(org.grant(), TokenKind::Orchestrator).await?;
+    quotas::ORCHESTRATOR_KEYS.keeps(count)?;
     let entry = org.audit(app, Action::OrchestratorKeyCreated, &made.0.id)?;
     let patterns = wanted.patterns.as_ref();
     let patterns = patterns.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -150,6 +152,9 @@ pub async fn rotate(
     if !tx.retire_orchestrator_key(org.grant(), id, &made.0.id, when).await? {
         return Err(OrchestratorKeysError::Rotated);
     }
+    // Who rotates without an overlap needs no room for it.
+    let count = tx.count_keys(org.grant(), TokenKind::Orchestrator).await?;
+    quotas::ORCHESTRATOR_KEYS.keeps(count)?;
     let entry = org.audit(app, Action::OrchestratorKeyRotated, id)?;
     let details = json!({"successor": made.0.id.as_str(), "overlapDays": overlap_days});
     tx.commit(entry.with(details)).await?;
@@ -166,8 +171,6 @@ async fn add(
     wanted: &NewOrchestratorKey,
 ) -> Result<(Made, OrchestratorKey), OrchestratorKeysError> {
     let made_by = org.actor().person().ok_or(OrchestratorKeysError::NoPerson)?;
-    let count = tx.count_keys(org.grant(), TokenKind::Orchestrator).await?;
-    quotas::ORCHESTRATOR_KEYS.room(count)?;
     let made = Made::draw(app, TokenKind::Orchestrator)?;
     let new = NewCredential {
         id: &made.id,

@@ -252,6 +252,8 @@ pub async fn create_key(
 ) -> Result<(Made, ServiceAccountKey), ServiceAccountsError> {
     let (mut tx, org) = org.begin(app).await?;
     let made = add_key(app, &org, &mut tx, id, wanted).await?;
+    let count = tx.count_keys(org.grant(), TokenKind::ServiceAccount).await?;
+    quotas::SERVICE_ACCOUNT_KEYS.keeps(count)?;
     let entry = org.audit(app, Action::ServiceAccountKeyCreated, id)?;
     tx.commit(entry.with(json!({"key": made.0.id.as_str()}))).await?;
     Ok(made)
@@ -281,6 +283,9 @@ pub async fn rotate_key(
     if !tx.retire_service_account_key(org.grant(), id, key, successor, (now, until)).await? {
         return Err(ServiceAccountsError::Rotated);
     }
+    // Who rotates without an overlap needs no room for it.
+    let count = tx.count_keys(org.grant(), TokenKind::ServiceAccount).await?;
+    quotas::SERVICE_ACCOUNT_KEYS.keeps(count)?;
     let entry = org.audit(app, Action::ServiceAccountKeyRotated, id)?;
     let details = json!({
         "key": key.as_str(), "successor": made.0.id.as_str(), "overlapDays": overlap_days,
@@ -323,8 +328,6 @@ where
     // Whoever holds the token can do what the account can.
     escalation::check(org.effective(), &Effective::none(), &may(account.permissions))?;
     let made_by = org.actor().person().ok_or(ServiceAccountsError::NoPerson)?;
-    let count = tx.count_keys(&writes, TokenKind::ServiceAccount).await?;
-    quotas::SERVICE_ACCOUNT_KEYS.room(count)?;
     let made = Made::draw(app, TokenKind::ServiceAccount)?;
     let created_at = app.clock.now();
     let new = NewCredential {

@@ -28,6 +28,24 @@ fn with(org: &TestOrg, token: &Value) -> TestOrg {
 }
 
 on_both_databases! {
+    async fn at_a_thousand_keys_one_is_rotated_and_none_added(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        for _ in 0..1_000 {
+            org.api_key(&platform, Matrix::NONE).await.unwrap();
+        }
+        let sent = json!({"name": "more", "permissions": {}});
+        let more = send(&platform, &org, Method::POST, "/api-keys", sent).await;
+        problem(more, 409, "too_many").await;
+        let first = body(send(&platform, &org, Method::GET, "/api-keys?limit=1", Value::Null).await).await;
+        let rotate = format!("/api-keys/{}/rotate", first["apiKeys"][0]["id"].as_str().unwrap());
+        for (days, status) in [(1, 409), (0, 201)] {
+            let sent = json!({"overlapDays": days});
+            let rotated = send(&platform, &org, Method::POST, &rotate, sent).await;
+            assert_eq!(rotated.status(), status);
+        }
+    }
+
     async fn a_rotated_key_works_as_long_as_was_said_and_its_successor_as_long_as_it(database: Database) {
         let (platform, org, clock) = moved(&database).await;
         let sent = json!({"name": "ci", "permissions": {"event_log": "read"}, "expiresInDays": 60});
