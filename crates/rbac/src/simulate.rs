@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use crate::escalation::{Escalation, Giver};
 use crate::explain::WidenedBy;
+use crate::repo_scope::Pairs;
 use crate::{Effective, Level, Matrix, RepoPattern, RepoScope, Resource, RoleGrant, RoleRef};
 
 mod assignments;
@@ -119,13 +120,18 @@ pub fn simulate(org: &Assignments, change: &Change) -> Result<Vec<PersonChange>,
     changed.apply(change)?;
     let (old, new) = (org.reaching(), changed.reaching());
     let people = org.people.iter().zip(&changed.people);
+    // One bound for all of them, as when a giver is compared with each.
+    let mut pairs = Pairs::default();
     let change = |(was, is): (&Person, &Person)| {
         let grants = new.grants(is);
         let before = Effective::from_roles(&old.grants(was));
         let after = Effective::from_roles(&grants);
         (before != after).then(|| PersonChange {
             person: is.id.clone(),
-            widened_by: widened_by(&grants, after.scope().beyond(before.scope())),
+            widened_by: widened_by(
+                &grants,
+                after.scope().beyond_within(before.scope(), &mut pairs),
+            ),
             before,
             after,
         })

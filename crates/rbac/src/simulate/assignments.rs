@@ -64,14 +64,7 @@ impl Assignments {
         Effective::from_roles(&found.map(|role| role.granted(Via::Direct)).collect::<Vec<_>>())
     }
 
-    /// What the roles that reach each person add up to, in the order of the people.
-    #[must_use]
-    pub fn effective(&self) -> Vec<Effective> {
-        let reaching = self.reaching();
-        self.people.iter().map(|person| Effective::from_roles(&reaching.grants(person))).collect()
-    }
-
-    /// The same for many people.
+    /// The roles that reach each person, to be asked about many of them.
     #[must_use]
     pub fn reaching(&self) -> Reaching<'_> {
         let roles = self.roles.iter().map(|role| (role.id.as_str(), role)).collect();
