@@ -28,6 +28,7 @@ pub mod secret;
 pub mod service_accounts;
 pub mod sessions;
 pub mod sources;
+mod tag;
 pub mod teams;
 pub mod text;
 pub mod token;

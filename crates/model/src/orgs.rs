@@ -1,7 +1,7 @@
 //! Organisations, the tenants.
 
 use crate::text::OrgName;
-use crate::{OrgAlias, OrgId, Timestamp};
+use crate::{OrgAlias, OrgId, Timestamp, tag};
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,7 @@ impl Org {
     /// Stands for everything in the organisation that its owners can change. 32 hexadecimal characters.
     #[must_use]
     pub fn tag(&self) -> String {
-        let digest = ring::digest::digest(&ring::digest::SHA256, self.name.as_str().as_bytes());
-        data_encoding::HEXLOWER.encode(digest.as_ref()).chars().take(32).collect()
+        tag::of(self.name.as_str())
     }
 }
 

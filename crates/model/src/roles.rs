@@ -3,7 +3,7 @@
 use kici_rbac::{Matrix, RepoPattern};
 
 use crate::text::{Description, RoleName};
-use crate::{RoleId, Timestamp};
+use crate::{RoleId, Timestamp, tag};
 
 /// A role of an organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,6 @@ impl Role {
         // A JSON array has no two readings, whatever characters the parts have.
         let content =
             serde_json::json!([self.name.as_str(), description, self.permissions, patterns]);
-        let digest = ring::digest::digest(&ring::digest::SHA256, content.to_string().as_bytes());
-        data_encoding::HEXLOWER.encode(digest.as_ref()).chars().take(32).collect()
+        tag::of(&content.to_string())
     }
 }

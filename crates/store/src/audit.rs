@@ -4,7 +4,7 @@ use kici_model::audit::{AuditEntry, AuditFilter, AuditRecord, Outcome};
 use kici_model::page::{Limit, Page, Position};
 use kici_model::{OrgId, Timestamp};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
     QueryFilter,
@@ -36,17 +36,9 @@ impl Store {
             .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
             .filter(condition(filter));
         let columns = [row::Column::CreatedAt, row::Column::Id];
-        page::by_time(
-            &self.read,
-            select,
-            columns,
-            Order::Desc,
-            |row| (row.created_at, row.id.as_str()),
-            after,
-            limit,
-        )
-        .await?
-        .try_map(record)
+        page::newest(&self.read, select, columns, |row| (row.created_at, &row.id), after, limit)
+            .await?
+            .try_map(record)
     }
 }
 

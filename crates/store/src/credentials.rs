@@ -8,7 +8,6 @@ use kici_model::{
 };
 use kici_rbac::{Granted, Matrix, perm};
 use sea_orm::prelude::DateTimeUtc;
-use sea_orm::sea_query::Order;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
     QueryFilter, QueryResult, Select, Statement,
@@ -318,17 +317,9 @@ pub(crate) async fn list<T>(
 ) -> Result<Page<T, Position>, StoreError> {
     let columns = [row::Column::CreatedAt, row::Column::Id];
     let select = in_use(kind, whose);
-    page::by_time(
-        &store.read,
-        select,
-        columns,
-        Order::Asc,
-        |row| (row.created_at, row.id.as_str()),
-        after,
-        limit,
-    )
-    .await?
-    .try_map(read)
+    page::oldest(&store.read, select, columns, |row| (row.created_at, &row.id), after, limit)
+        .await?
+        .try_map(read)
 }
 
 /// Whether a credential belongs to this organisation.

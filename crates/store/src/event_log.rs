@@ -5,7 +5,7 @@ use kici_model::page::{Limit, Page, Position};
 use kici_model::text::DeliveryId;
 use kici_model::{OrgId, Timestamp};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
     QueryOrder, QuerySelect,
@@ -52,17 +52,9 @@ impl Store {
             .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
             .filter(condition(filter));
         let columns = [row::Column::ReceivedAt, row::Column::Id];
-        page::by_time(
-            &self.read,
-            select,
-            columns,
-            Order::Desc,
-            |row| (row.received_at, row.id.as_str()),
-            after,
-            limit,
-        )
-        .await?
-        .try_map(event)
+        page::newest(&self.read, select, columns, |row| (row.received_at, &row.id), after, limit)
+            .await?
+            .try_map(event)
     }
 }
 

@@ -5,7 +5,7 @@ use kici_model::page::{Limit, Page, Position};
 use kici_model::text::LinkedId;
 use kici_model::{IdentityLinkId, OrgId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Order, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend,
     EntityTrait, QueryFilter, QueryOrder,
@@ -30,17 +30,9 @@ impl Store {
     ) -> Result<Page<IdentityLink, Position>, StoreError> {
         let columns = [row::Column::LinkedAt, row::Column::Id];
         let select = of(grant.tenant());
-        page::by_time(
-            &self.read,
-            select,
-            columns,
-            Order::Asc,
-            |row| (row.linked_at, row.id.as_str()),
-            after,
-            limit,
-        )
-        .await?
-        .try_map(link)
+        page::oldest(&self.read, select, columns, |row| (row.linked_at, &row.id), after, limit)
+            .await?
+            .try_map(link)
     }
 
     /// The accounts of these people, as far as they are members of the organisation, by provider.

@@ -7,7 +7,6 @@ use kici_model::page::{Limit, Page, Position};
 use kici_model::text::Email;
 use kici_model::{InviteId, OrgId, RoleId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::Order;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
     QueryFilter, Statement,
@@ -36,17 +35,9 @@ impl Store {
             .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
             .filter(row::Column::SettledAs.is_null());
         let columns = [row::Column::CreatedAt, row::Column::Id];
-        page::by_time(
-            &self.read,
-            select,
-            columns,
-            Order::Asc,
-            |row| (row.created_at, row.id.as_str()),
-            after,
-            limit,
-        )
-        .await?
-        .try_map(invite)
+        page::oldest(&self.read, select, columns, |row| (row.created_at, &row.id), after, limit)
+            .await?
+            .try_map(invite)
     }
 }
 

@@ -11,13 +11,38 @@ use sea_orm::{
 
 use crate::StoreError;
 
-/// A page of what `select` finds, by the time of its rows, beginning behind `after`.
-pub(crate) async fn by_time<E: EntityTrait>(
+/// A page of what `select` finds, oldest first, beginning behind `after`.
+pub(crate) async fn oldest<E: EntityTrait>(
     db: &impl ConnectionTrait,
     select: Select<E>,
-    [at, id]: [E::Column; 2],
-    order: Order,
-    place: fn(&E::Model) -> (DateTimeUtc, &str),
+    columns: [E::Column; 2],
+    place: Place<E>,
+    after: Option<&Position>,
+    limit: Limit,
+) -> Result<Page<E::Model, Position>, StoreError> {
+    by_time(db, select, (columns, Order::Asc), place, after, limit).await
+}
+
+/// The same, newest first.
+pub(crate) async fn newest<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    select: Select<E>,
+    columns: [E::Column; 2],
+    place: Place<E>,
+    after: Option<&Position>,
+    limit: Limit,
+) -> Result<Page<E::Model, Position>, StoreError> {
+    by_time(db, select, (columns, Order::Desc), place, after, limit).await
+}
+
+/// The time of a row, and its id, which decides among rows of the same time.
+type Place<E> = fn(&<E as EntityTrait>::Model) -> (DateTimeUtc, &String);
+
+async fn by_time<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    select: Select<E>,
+    ([at, id], order): ([E::Column; 2], Order),
+    place: Place<E>,
     after: Option<&Position>,
     limit: Limit,
 ) -> Result<Page<E::Model, Position>, StoreError> {
@@ -28,7 +53,7 @@ pub(crate) async fn by_time<E: EntityTrait>(
     let rows = select.limit(limit.get() + 1).all(db).await?;
     Ok(Page::cut(rows, limit, |row| {
         let (at, id) = place(row);
-        Position { at: Timestamp::new(at), id: id.to_owned() }
+        Position { at: Timestamp::new(at), id: id.clone() }
     }))
 }
 
@@ -53,7 +78,7 @@ pub(crate) async fn by_name<E: EntityTrait>(
     db: &impl ConnectionTrait,
     select: Select<E>,
     column: E::Column,
-    name: fn(&E::Model) -> &str,
+    name: fn(&E::Model) -> &String,
     after: Option<&str>,
     limit: Limit,
 ) -> Result<Page<E::Model, String>, StoreError> {
@@ -61,5 +86,5 @@ pub(crate) async fn by_name<E: EntityTrait>(
     if let Some(after) = after {
         select = select.filter(column.gt(after));
     }
-    Ok(Page::cut(select.all(db).await?, limit, |row| name(row).to_owned()))
+    Ok(Page::cut(select.all(db).await?, limit, |row| name(row).clone()))
 }

@@ -48,16 +48,9 @@ impl Store {
         limit: Limit,
     ) -> Result<Page<Role, String>, StoreError> {
         let all = row::Entity::find().filter(row::Column::OrgId.eq(grant.tenant().as_str()));
-        page::by_name(
-            &self.read,
-            all,
-            row::Column::NameKey,
-            |row| row.name_key.as_str(),
-            after,
-            limit,
-        )
-        .await?
-        .try_map(role)
+        page::by_name(&self.read, all, row::Column::NameKey, |row| &row.name_key, after, limit)
+            .await?
+            .try_map(role)
     }
 
     /// One role.

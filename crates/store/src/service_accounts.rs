@@ -28,16 +28,9 @@ impl Store {
         limit: Limit,
     ) -> Result<Page<ServiceAccount, String>, StoreError> {
         let all = row::Entity::find().filter(row::Column::OrgId.eq(grant.tenant().as_str()));
-        page::by_name(
-            &self.read,
-            all,
-            row::Column::NameKey,
-            |row| row.name_key.as_str(),
-            after,
-            limit,
-        )
-        .await?
-        .try_map(account)
+        page::by_name(&self.read, all, row::Column::NameKey, |row| &row.name_key, after, limit)
+            .await?
+            .try_map(account)
     }
 
     /// A page of the keys in use of an account, oldest first, beginning behind `after`; `None` when

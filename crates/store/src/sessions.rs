@@ -4,7 +4,6 @@ use kici_model::page::{Limit, Page, Position};
 use kici_model::sessions::{Session, SessionToken};
 use kici_model::{SessionId, Timestamp, TokenHash, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::Order;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
 };
@@ -34,17 +33,9 @@ impl Store {
             .filter(row::Column::SeenAt.gt(idle.to_utc()))
             .filter(row::Column::ExpiresAt.gt(now.to_utc()));
         let columns = [row::Column::CreatedAt, row::Column::Id];
-        page::by_time(
-            &self.read,
-            select,
-            columns,
-            Order::Desc,
-            |row| (row.created_at, row.id.as_str()),
-            after,
-            limit,
-        )
-        .await?
-        .try_map(session)
+        page::newest(&self.read, select, columns, |row| (row.created_at, &row.id), after, limit)
+            .await?
+            .try_map(session)
     }
 }
 

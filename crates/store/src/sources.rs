@@ -35,7 +35,7 @@ impl Store {
             &self.read,
             all,
             row::Column::RoutingKey,
-            |row| row.routing_key.as_str(),
+            |row| &row.routing_key,
             after,
             limit,
         )

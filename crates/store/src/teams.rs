@@ -172,15 +172,9 @@ impl Store {
     ) -> Result<Page<FullTeam, String>, StoreError> {
         let org = grant.tenant().as_str();
         let all = row::Entity::find().filter(row::Column::OrgId.eq(org));
-        let page = page::by_name(
-            &self.read,
-            all,
-            row::Column::NameKey,
-            |row| row.name_key.as_str(),
-            after,
-            limit,
-        )
-        .await?;
+        let page =
+            page::by_name(&self.read, all, row::Column::NameKey, |row| &row.name_key, after, limit)
+                .await?;
         let teams = || page.items.iter().map(|team| team.id.as_str());
         let mut members: HashMap<String, Vec<UserId>> = HashMap::new();
         let rows = team_members::Entity::find()
