@@ -11,6 +11,7 @@ mod m20261126_000003_deliveries;
 mod m20261126_000004_tenancy;
 mod m20261126_000005_identities;
 mod m20261126_000006_successors;
+mod m20261126_000007_ci_trust;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000004_tenancy::Migration),
             Box::new(m20261126_000005_identities::Migration),
             Box::new(m20261126_000006_successors::Migration),
+            Box::new(m20261126_000007_ci_trust::Migration),
         ]
     }
 }

@@ -176,7 +176,7 @@ faults! {
     kici_domain::identity_links::IdentityLinksError,
     kici_domain::invites::InvitesError,
     kici_domain::members::MembersError,
-    kici_domain::orgs::OrgsError,
+    kici_domain::ChangeError,
     kici_domain::orchestrator_keys::OrchestratorKeysError,
     kici_domain::personal_tokens::PersonalTokensError,
     kici_domain::roles::RolesError,

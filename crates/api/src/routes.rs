@@ -17,6 +17,7 @@ use tracing::Instrument;
 
 use crate::api_keys::ApiKeys;
 use crate::audit::Audit;
+use crate::ci_trust::CiTrust;
 use crate::event_log::EventLog;
 use crate::health::Health;
 use crate::identity_links::IdentityLinks;
@@ -140,6 +141,9 @@ pub(crate) enum Tag {
     /// Keys that let orchestrators connect.
     #[oai(rename = "orchestrator-keys")]
     OrchestratorKeys,
+    /// Whom CI trusts.
+    #[oai(rename = "ci-trust")]
+    CiTrust,
     /// Orchestrators that are connected.
     #[oai(rename = "orchestrators")]
     Orchestrators,
@@ -179,6 +183,7 @@ pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
         ApiKeys,
         ServiceAccounts,
         OrchestratorKeys,
+        CiTrust,
         Orchestrators,
         Sources,
         EventLog,

@@ -64,6 +64,8 @@ impl App {
         };
         let cursors = Cursors::new(key("cursors").await?.expose().as_bytes());
         let seals = Seals::new(&key("sign-ins").await?);
+        let links = relay.clone();
+        store.on_change(move |org| links.changed(org));
         Ok(Self {
             store,
             clock,

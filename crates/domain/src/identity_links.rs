@@ -110,7 +110,7 @@ pub(crate) async fn follow(
     for account in &identity.accounts {
         for (other, link) in tx.identity_links_to(grant, account).await? {
             if other != *user {
-                tx.delete_identity_link(grant, &link.id).await?;
+                tx.delete_identity_link(grant, &other, &link.id).await?;
                 entries.push(audit(Action::IdentityLinkRemoved, &link.id, &link.account, &other)?);
             }
         }
@@ -126,7 +126,7 @@ pub(crate) async fn follow(
         let link = IdentityLink { id, account, method: LinkMethod::Oidc, linked_at };
         let action = match known {
             Some(_) => {
-                tx.change_identity_link(grant, &link).await?;
+                tx.change_identity_link(grant, user, &link).await?;
                 Action::IdentityLinkChanged
             }
             None => {
@@ -141,7 +141,7 @@ pub(crate) async fn follow(
             identity.accounts.iter().any(|account| account.provider == link.account.provider)
         };
         for link in had.iter().filter(|link| link.method == LinkMethod::Oidc && !is_told(link)) {
-            tx.delete_identity_link(grant, &link.id).await?;
+            tx.delete_identity_link(grant, user, &link.id).await?;
             entries.push(audit(Action::IdentityLinkRemoved, &link.id, &link.account, user)?);
         }
     }

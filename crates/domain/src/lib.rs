@@ -8,6 +8,8 @@ pub mod access;
 pub mod api_keys;
 mod app;
 pub mod audit;
+mod change;
+pub mod ci_trust;
 pub mod credentials;
 mod cursor;
 mod digest;
@@ -41,6 +43,7 @@ pub mod webhooks;
 
 pub use access::{Caller, EnterError, Link, Me, Org};
 pub use app::{App, Settings};
+pub use change::ChangeError;
 pub use cursor::{InvalidCursor, ListError};
 pub use digest::sha256;
 pub use fault::{Fault, Kind, Trouble};

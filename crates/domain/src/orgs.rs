@@ -4,50 +4,12 @@ use kici_model::audit::Action;
 use kici_model::orgs;
 use kici_model::text::OrgName;
 use kici_rbac::perm;
-use kici_store::StoreError;
 use serde_json::json;
 
 use crate::access::Interactive;
+use crate::change::ChangeError;
 use crate::founding::{self, FoundingError};
-use crate::{App, EnterError, Fault, Kind, Link, Org, Trouble, quotas};
-
-/// Why an organisation could not be changed.
-#[derive(Debug, thiserror::Error)]
-pub enum OrgsError {
-    /// Somebody has changed it meanwhile.
-    #[error("The organization has changed since `If-Match` was seen; read it again")]
-    Stale,
-    /// What the caller held has ended meanwhile.
-    #[error(transparent)]
-    Enter(#[from] EnterError),
-    /// The server did not do its part.
-    #[error(transparent)]
-    Trouble(#[from] Trouble),
-}
-
-impl From<StoreError> for OrgsError {
-    fn from(error: StoreError) -> Self {
-        Self::Trouble(error.into())
-    }
-}
-
-impl Fault for OrgsError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Stale => Kind::Stale,
-            Self::Enter(error) => error.kind(),
-            Self::Trouble(trouble) => trouble.kind(),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Stale => "stale",
-            Self::Enter(error) => error.code(),
-            Self::Trouble(trouble) => trouble.code(),
-        }
-    }
-}
+use crate::{App, EnterError, Link, Org, quotas};
 
 /// The organisation, for any member.
 ///
@@ -91,13 +53,11 @@ pub async fn rename(
     org: &Org<perm::Ownership>,
     tags: Option<&[&str]>,
     name: &OrgName,
-) -> Result<orgs::Org, OrgsError> {
+) -> Result<orgs::Org, ChangeError> {
     let entry = org.audit(app, Action::OrgRenamed, org.id())?;
     let (mut tx, org) = org.begin(app).await?;
     let was = tx.org(org.grant()).await?.ok_or(EnterError::Hidden)?;
-    if tags.is_some_and(|tags| !tags.contains(&was.tag().as_str())) {
-        return Err(OrgsError::Stale);
-    }
+    ChangeError::unless_fresh(tags, &was.tag())?;
     tx.rename_org(org.grant(), name).await?;
     let (before, after) = (was.name.as_str(), name.as_str());
     let details = json!({"before": {"name": before}, "after": {"name": after}});

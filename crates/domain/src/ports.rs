@@ -32,6 +32,10 @@ pub trait Relay: Send + Sync + std::fmt::Debug {
     /// Closes every connection that was opened with this key, now.
     fn close_key(&self, grant: &MayRevoke, key: &CredentialId);
 
+    /// Something about this organisation is different from now on, and its connections may have to be
+    /// told. Must not block.
+    fn changed(&self, org: &OrgId);
+
     /// Whether one of the organisation's connections serves this source right now.
     fn is_served(&self, grant: &MaySee, source: &RoutingKey) -> bool;
 

@@ -1,6 +1,6 @@
 //! One authenticated connection: what it serves, what it carries, and how a delivery is offered.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,14 +8,18 @@ use kici_model::delivery::{Delivery, Verdict};
 use kici_model::orchestrators::DashboardWrites;
 use kici_model::{ConnectionId, CredentialId, OrgId, RoutingKey};
 use kici_wire::{
-    AckResult, CHUNK, Chunks, CloseCode, WebhookAck, WebhookRelayStart, chunk_count, shorten,
+    AckResult, CHUNK, Chunks, CloseCode, JoinResponse, OrchRole, WebhookAck, WebhookRelayStart,
+    chunk_count, shorten,
 };
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::Limits;
+use crate::answers::Answers;
+use crate::news::{Count, News};
 use crate::outbox::Outbox;
 use crate::rate::Rate;
+use crate::session::Joining;
 
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -25,8 +29,16 @@ pub(crate) struct Connection {
     pub(crate) outbox: Outbox,
     /// That of the whole organization.
     pub(crate) rate: Arc<Rate>,
+    /// Those of the whole organization.
+    pub(crate) news: Arc<News>,
+    /// Answers to registrations that were given.
+    pub(crate) registrations: Count,
+    /// What it has asked for itself.
+    pub(crate) joining: Joining,
+    /// What its cluster says of those who want to come in.
+    pub(crate) joins: Answers<JoinResponse>,
     about: Mutex<About>,
-    waiting: Mutex<HashMap<String, oneshot::Sender<WebhookAck>>>,
+    acks: Answers<WebhookAck>,
     /// Deliveries that were given to it, those that wait for room among them.
     offers: AtomicUsize,
     /// Both windows are fair queues: a large body waits its turn and then gets it.
@@ -44,6 +56,9 @@ pub(crate) struct About {
     /// One start of its process.
     pub(crate) instance: Option<String>,
     pub(crate) version: Option<String>,
+    /// Where its siblings reach it.
+    pub(crate) address: Option<String>,
+    pub(crate) role: Option<OrchRole>,
     pub(crate) serves: BTreeSet<RoutingKey>,
     pub(crate) supported_requests: Option<Vec<String>>,
     /// What it has said last of the dashboard's writes, until that is kept.
@@ -71,6 +86,7 @@ impl Connection {
         org: OrgId,
         key: CredentialId,
         rate: Arc<Rate>,
+        news: Arc<News>,
         limits: &Limits,
     ) -> Self {
         Self {
@@ -79,8 +95,12 @@ impl Connection {
             key,
             outbox: Outbox::default(),
             rate,
+            news,
+            registrations: Count::default(),
+            joining: Joining::default(),
+            joins: Answers::default(),
             about: Mutex::default(),
-            waiting: Mutex::default(),
+            acks: Answers::default(),
             offers: AtomicUsize::new(0),
             deliveries: Semaphore::new(usize::try_from(limits.deliveries).unwrap_or(1)),
             window_kib: Semaphore::new(usize::try_from(limits.window_kib).unwrap_or(1)),
@@ -91,10 +111,6 @@ impl Connection {
 
     pub(crate) fn about(&self) -> MutexGuard<'_, About> {
         self.about.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<WebhookAck>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Smaller is freer: who owes an answer comes last, then deliveries count, then KiB of bodies.
@@ -132,21 +148,22 @@ impl Connection {
         self.close(CloseCode::GoingAway);
         self.deliveries.close();
         self.window_kib.close();
-        self.waiting().clear();
+        self.acks.end();
+        self.joins.end();
         self.outbox.clear();
     }
 
     /// Whether somebody waits for an answer under this id.
     pub(crate) fn awaits(&self, message_id: &str) -> bool {
-        self.waiting().contains_key(message_id)
+        self.acks.awaits(message_id)
     }
 
     /// Hands an answer to whoever offered the delivery; answers to nothing are ignored.
     pub(crate) fn answered(&self, ack: WebhookAck) -> bool {
         // Late or not: somebody is there.
         self.is_silent.store(false, Ordering::Relaxed);
-        let sender = self.waiting().remove(&ack.message_id);
-        sender.is_some_and(|sender| sender.send(ack).is_ok())
+        let id = ack.message_id.clone();
+        self.acks.take(&id, ack)
     }
 
     /// Offers a delivery under `message_id` and waits for the verdict until `deadline`.
@@ -163,10 +180,10 @@ impl Connection {
             Ok(None) => return Offered::Disconnected,
             Err(_) => return Offered::TimedOut,
         };
-        let answer = self.expect(message_id.clone());
+        let answer = self.acks.expect(message_id.clone());
         let chunks = Chunks::new(message_id.clone(), delivery.body.clone());
         let _ticket = self.outbox.deliver(start(message_id, delivery), chunks);
-        match timeout_at(deadline, answer.receiver()).await {
+        match timeout_at(deadline, answer.answer()).await {
             Ok(Some(ack)) => {
                 let reason = ack.reason.map(|reason| shorten(&reason, 500));
                 match ack.result {
@@ -189,17 +206,6 @@ impl Connection {
         let window = self.window_kib.acquire_many(kib).await.ok()?;
         Some((window, self.deliveries.acquire().await.ok()?))
     }
-
-    fn expect(&self, message_id: String) -> Expected<'_> {
-        let (sender, receiver) = oneshot::channel();
-        // `ended` closes first and clears under this lock: no sender stays behind.
-        let mut waiting = self.waiting();
-        if !self.deliveries.is_closed() {
-            waiting.insert(message_id.clone(), sender);
-        }
-        drop(waiting);
-        Expected { connection: self, message_id, receiver }
-    }
 }
 
 /// Counts a delivery from the moment that it begins to wait.
@@ -215,25 +221,6 @@ impl<'a> Offer<'a> {
 impl Drop for Offer<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// An answer that somebody waits for. Whoever stops waiting takes the entry back.
-struct Expected<'a> {
-    connection: &'a Connection,
-    message_id: String,
-    receiver: oneshot::Receiver<WebhookAck>,
-}
-
-impl Expected<'_> {
-    async fn receiver(mut self) -> Option<WebhookAck> {
-        (&mut self.receiver).await.ok()
-    }
-}
-
-impl Drop for Expected<'_> {
-    fn drop(&mut self) {
-        self.connection.waiting().remove(&self.message_id);
     }
 }
 
@@ -276,7 +263,7 @@ mod tests {
         let org = OrgId::random(&entropy).unwrap();
         let key = CredentialId::new(&clock, &entropy).unwrap();
         let id = ConnectionId::new(&clock, &entropy).unwrap();
-        Connection::new(id, org, key, Arc::new(Rate::new(limits)), limits)
+        Connection::new(id, org, key, Arc::new(Rate::new(limits)), Arc::default(), limits)
     }
 
     fn delivery(body: Bytes) -> Delivery {

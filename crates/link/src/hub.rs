@@ -11,13 +11,17 @@ use kici_model::orchestrators::Orchestrator;
 use kici_model::{
     Clock, ConnectionId, CredentialId, Entropy, EntropyError, OrgId, RoutingKey, entropy,
 };
-use kici_wire::CloseCode;
+use kici_wire::{CloseCode, OrchRole, Peer};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::Limits;
 use crate::connection::{Connection, Offered};
+use crate::news::News;
 use crate::rate::Rate;
+
+/// How many siblings an orchestrator is told of.
+const PEERS: usize = 20;
 
 /// What became of a connection that asked to come in.
 #[derive(Debug)]
@@ -41,10 +45,17 @@ pub struct Hub {
 
 #[derive(Debug, Default)]
 struct Live {
-    orgs: HashMap<OrgId, Vec<Arc<Connection>>>,
-    /// Also of those that have just left: to connect again must not begin anew.
-    rates: HashMap<OrgId, Arc<Rate>>,
+    orgs: HashMap<OrgId, Circle>,
     is_leaving: bool,
+}
+
+/// All connections of one organisation, and what they have in common. It stays for a while when the
+/// last has left: to connect again must not begin anew.
+#[derive(Debug)]
+struct Circle {
+    connections: Vec<Arc<Connection>>,
+    rate: Arc<Rate>,
+    news: Arc<News>,
 }
 
 impl Hub {
@@ -60,7 +71,7 @@ impl Hub {
         let everybody: Vec<_> = {
             let mut live = self.live();
             live.is_leaving = true;
-            live.orgs.values().flatten().cloned().collect()
+            live.orgs.values().flat_map(|circle| &circle.connections).cloned().collect()
         };
         for connection in everybody {
             connection.close(CloseCode::GoingAway);
@@ -78,32 +89,32 @@ impl Hub {
         let id = ConnectionId::new(&*self.clock, &*self.entropy)?;
         let (org, key) = (link.org().clone(), link.key().clone());
         let mut live = self.live();
-        let there = live.orgs.get(&org).map_or(0, Vec::len);
         if live.is_leaving {
             return Ok(Admitted::Leaving);
         }
-        if there >= self.limits.connections {
+        let circle = live.orgs.entry(org.clone()).or_insert_with(|| Circle {
+            connections: Vec::new(),
+            rate: Arc::new(Rate::new(&self.limits)),
+            news: Arc::default(),
+        });
+        if circle.connections.len() >= self.limits.connections {
             return Ok(Admitted::Full);
         }
-        let rate = live.rates.entry(org.clone());
-        let rate = rate.or_insert_with(|| Arc::new(Rate::new(&self.limits))).clone();
-        let connection = Arc::new(Connection::new(id, org.clone(), key, rate, &self.limits));
-        live.orgs.entry(org).or_default().push(connection.clone());
+        let (rate, news) = (circle.rate.clone(), circle.news.clone());
+        let connection = Arc::new(Connection::new(id, org, key, rate, news, &self.limits));
+        circle.connections.push(connection.clone());
         Ok(Admitted::In(connection))
     }
 
     pub(crate) fn dismiss(&self, connection: &Connection) {
         let mut live = self.live();
-        if let Some(connections) = live.orgs.get_mut(&connection.org) {
-            connections.retain(|other| other.id != connection.id);
-            if connections.is_empty() {
-                live.orgs.remove(&connection.org);
-            }
+        if let Some(circle) = live.orgs.get_mut(&connection.org) {
+            circle.connections.retain(|other| other.id != connection.id);
         }
-        let Live { orgs, rates, .. } = &mut *live;
-        rates.retain(|org, rate| orgs.contains_key(org) || !rate.is_full());
+        live.orgs.retain(|_, circle| !circle.connections.is_empty() || !circle.rate.is_full());
         drop(live);
         connection.ended();
+        connection.news.moves.up();
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
@@ -111,7 +122,8 @@ impl Hub {
     }
 
     fn connections(&self, org: &OrgId) -> Vec<Arc<Connection>> {
-        self.live().orgs.get(org).cloned().unwrap_or_default()
+        let live = self.live();
+        live.orgs.get(org).map(|circle| circle.connections.clone()).unwrap_or_default()
     }
 
     /// Whether another connection of the same organization serves `key`.
@@ -131,6 +143,57 @@ impl Hub {
                 older.close(CloseCode::GoingAway);
             }
         }
+    }
+
+    /// A new id for something that is asked.
+    pub(crate) fn message_id(&self) -> Result<String, EntropyError> {
+        entropy::uuid(&*self.entropy)
+    }
+
+    /// Who else serves one of the sources of `connection` and says where to be reached; at most 20, the
+    /// newest ones.
+    pub(crate) fn peers(&self, connection: &Connection) -> Vec<Peer> {
+        let serves = connection.about().serves.clone();
+        let others = self.connections(&connection.org).into_iter().rev();
+        let peer = |other: Arc<Connection>| {
+            let about = other.about();
+            if other.id == connection.id || about.serves.is_disjoint(&serves) {
+                return None;
+            }
+            Some(Peer {
+                connection_id: other.id.to_string(),
+                instance_id: Some(about.instance.clone()?),
+                address: Some(about.address.clone()?),
+                routing_keys: about.serves.iter().map(ToString::to_string).collect(),
+                orch_role: about.role,
+            })
+        };
+        others.filter_map(peer).take(PEERS).collect()
+    }
+
+    /// A connection of each cluster of the organisation of `joiner`, those first that serve
+    /// `routing_key`.
+    pub(crate) fn clusters(
+        &self,
+        joiner: &Connection,
+        routing_key: Option<&str>,
+    ) -> Vec<Arc<Connection>> {
+        let key: Option<RoutingKey> = routing_key.and_then(|key| key.parse().ok());
+        let is_other = |other: &Arc<Connection>| {
+            other.id != joiner.id
+                && !other.is_closing()
+                && other.about().is_registered
+                && other.about().role != Some(OrchRole::Worker)
+        };
+        let newest_first = self.connections(&joiner.org).into_iter().rev();
+        let mut others: Vec<_> = newest_first.filter(is_other).collect();
+        let serves = |other: &Arc<Connection>| {
+            key.as_ref().is_some_and(|key| other.about().serves.contains(key))
+        };
+        others.sort_by_key(|other| !serves(other));
+        let mut seen = HashSet::new();
+        others.retain(|other| seen.insert(other.about().cluster_name.clone()));
+        others
     }
 
     /// The freest connection of `org` that serves `key` and was not tried yet; of equally free ones the
@@ -159,7 +222,7 @@ impl Relay for Hub {
         let (mut tried, mut attempts) = (HashSet::new(), Vec::new());
         while Instant::now() < end
             && let Some(connection) = self.candidate(grant.tenant(), &delivery.routing_key, &tried)
-            && let Ok(message_id) = entropy::uuid(&*self.entropy)
+            && let Ok(message_id) = self.message_id()
         {
             tried.insert(connection.id.clone());
             let at = self.clock.now();
@@ -186,6 +249,12 @@ impl Relay for Hub {
             if connection.key == *key {
                 connection.close(CloseCode::Unauthorized);
             }
+        }
+    }
+
+    fn changed(&self, org: &OrgId) {
+        if let Some(circle) = self.live().orgs.get(org) {
+            circle.news.changes.up();
         }
     }
 

@@ -4,9 +4,11 @@
 //! A socket is a stream of [`Received`] and a sink of [`Frame`]; who upgrades HTTP to that is not
 //! known here, and neither is SQL.
 
+mod answers;
 mod connection;
 mod hub;
 mod limits;
+mod news;
 mod outbox;
 mod rate;
 mod session;

@@ -48,7 +48,11 @@ impl Drop for Ticket<'_> {
 impl Outbox {
     /// Puts an answer in, once there is room.
     pub(crate) async fn answer(&self, frame: &ToOrchestrator) {
-        let text = frame.to_text();
+        self.answer_text(frame.to_text()).await;
+    }
+
+    /// The same with the text of a frame.
+    pub(crate) async fn answer_text(&self, text: String) {
         loop {
             let drained = self.drained.notified();
             {

@@ -1,5 +1,7 @@
 //! One connection from its first frame to its last (protocol §2).
 
+mod join;
+mod news;
 mod registration;
 
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::connection::Connection;
 use crate::hub::Admitted;
 use crate::{Frame, Hub, Received};
+
+pub(crate) use join::Joining;
 
 /// The largest first frame, in bytes: nobody knows the sender yet.
 const FIRST_FRAME: usize = 256 * 1024;
@@ -69,6 +73,9 @@ pub async fn serve<I, O, E, S>(
         code = write(&hub, &connection, &mut outgoing) => code,
         code = read(&app, &hub, &link, &connection, &mut incoming) => code,
         code = look_at_key(&app, &hub, &link) => code,
+        never = news::tell_trust(&app, &hub, &link, &connection) => match never {},
+        never = news::tell_peers(&hub, &connection) => match never {},
+        never = join::serve(&hub, &connection) => match never {},
     };
     connection.close(code);
     hub.dismiss(&connection);
@@ -318,6 +325,17 @@ async fn take(
             }
             Ok(())
         }
+        FromOrchestrator::JoinRequest(request) => {
+            connection.joining.ask(request);
+            Ok(())
+        }
+        FromOrchestrator::JoinResponse(response) => {
+            let id = response.message_id.clone().unwrap_or_default();
+            if !connection.joins.take(&id, response) {
+                tracing::debug!(connection = %connection.id, "a response that nobody waits for");
+            }
+            Ok(())
+        }
         FromOrchestrator::Unknown { kind } => {
             tracing::debug!(connection = %connection.id, kind, "unknown frame");
             Ok(())
@@ -325,6 +343,7 @@ async fn take(
         // Each update replaces what was known, as a whole (protocol §2.4).
         FromOrchestrator::CapabilitiesUpdate(capabilities) => {
             tell(connection, &capabilities);
+            connection.news.moves.up();
             keep_dashboard_writes(app, link, connection).await
         }
         FromOrchestrator::Heartbeat(_) | FromOrchestrator::AuthRequest(_) => Ok(()),
@@ -335,6 +354,7 @@ async fn take(
 fn tell(connection: &Connection, capabilities: &Capabilities) {
     let mut about = connection.about();
     about.supported_requests = capabilities.supported_requests();
+    about.role = capabilities.role();
     // What it does not say stays as it was: it must never become "everything".
     about.dashboard_writes =
         capabilities.dashboard_writes().or_else(|| about.dashboard_writes.take());

@@ -216,6 +216,8 @@ words! {
         MemberRolesSet = "member.roles_set",
         /// A member's level of CI trust was set, or is taken from their roles again.
         MemberCiTrustSet = "member.ci_trust_set",
+        /// What CI does with changes by those whom it does not trust was decided.
+        CiTrustPolicySet = "ci_trust_policy.set",
         /// Somebody left.
         MemberLeft = "member.left",
         /// A team got another name.

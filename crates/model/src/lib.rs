@@ -6,6 +6,7 @@
 
 pub mod api_keys;
 pub mod audit;
+pub mod ci_trust;
 pub mod clock;
 pub mod credentials;
 pub mod delivery;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use kici_wire::{
-    AuthRequest, FromOrchestrator, Heartbeat, PROTOCOL_VERSION, SourceRegisterAck, ToOrchestrator,
+    AuthRequest, FromOrchestrator, Heartbeat, JoinRequest, JoinResponse, PROTOCOL_VERSION,
+    SourceRegisterAck, ToOrchestrator,
 };
 use tokio::select;
 use tokio::sync::mpsc;
@@ -162,6 +163,11 @@ impl Session<'_> {
                 let step = self.table.chunk(&chunk, now);
                 self.go(step)
             }
+            ToOrchestrator::JoinRequest(request) => self.turn_away(request),
+            // Nothing is approved here, nobody is trusted more than others, and there is one of us.
+            ToOrchestrator::TrustPolicyUpdate(_)
+            | ToOrchestrator::PeerUpdate(_)
+            | ToOrchestrator::JoinResponse(_) => Ok(()),
             ToOrchestrator::AuthSuccess(_) | ToOrchestrator::AuthFailure(_) => {
                 tracing::warn!("an answer to the token came twice");
                 Ok(())
@@ -178,6 +184,15 @@ impl Session<'_> {
         self.shared.board.registered(ack.clone());
         self.shared.registry.registered(ack);
         Ok(())
+    }
+
+    fn turn_away(&self, request: JoinRequest) -> Result<(), Unsent> {
+        self.outbox.send(&FromOrchestrator::JoinResponse(JoinResponse {
+            message_id: request.message_id,
+            success: false,
+            encrypted_bundle: None,
+            error: Some("this orchestrator has no cluster to come into".to_owned()),
+        }))
     }
 
     fn go(&self, step: Step) -> Result<(), Unsent> {

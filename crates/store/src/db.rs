@@ -8,6 +8,7 @@ use sea_orm::{
 };
 
 use crate::StoreError;
+use crate::changes::Changes;
 
 /// How long a request waits for a connection, or for SQLite's writer, before it is told so.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,6 +35,7 @@ pub enum Backend {
 pub struct Store {
     pub(crate) read: DatabaseConnection,
     pub(crate) write: DatabaseConnection,
+    pub(crate) changes: Changes,
 }
 
 impl Store {
@@ -48,7 +50,7 @@ impl Store {
             // One writer: SQLite has no more, and waiting in our queue is fairer than in its lock.
             let write = Database::connect(sqlite(url, 1)).await?;
             let read = Database::connect(sqlite(url, connections)).await?;
-            Ok(Self { read, write })
+            Ok(Self { read, write, changes: Changes::default() })
         } else {
             let mut options = pool(url, connections);
             options
@@ -60,7 +62,7 @@ impl Store {
                     })
                 });
             let both = Database::connect(options).await?;
-            Ok(Self { read: both.clone(), write: both })
+            Ok(Self { read: both.clone(), write: both, changes: Changes::default() })
         }
     }
 

@@ -1,13 +1,17 @@
 //! Who people are at the identity provider.
 
+use std::collections::BTreeMap;
+
 use kici_model::identities::{Identity, IdentityKey};
 use kici_model::text::Email;
 use kici_model::{OrgId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+};
 
 use crate::error::OrCorrupt;
-use crate::{RecordTx, Store, StoreError, WriteTx};
+use crate::{RecordTx, Store, StoreError, WriteTx, members};
 
 pub(crate) const TABLE: &str = "identities";
 
@@ -41,10 +45,6 @@ impl WriteTx {
     ) -> Result<Option<IdentityKey>, StoreError> {
         let found =
             row::Entity::find().filter(row::Column::UserId.eq(user.as_str())).one(&self.tx).await?;
-        let key = |row: row::Model| {
-            let subject = row.subject.parse().or_corrupt(TABLE, &row.user_id)?;
-            Ok(IdentityKey { issuer: row.issuer.into(), subject })
-        };
         found.map(key).transpose()
     }
 
@@ -116,6 +116,27 @@ impl RecordTx {
             .await?;
         Ok(())
     }
+}
+
+/// The issuer and the subject of each member of an organisation who has ever signed in.
+pub(crate) async fn of_members(
+    db: &impl ConnectionTrait,
+    org: &OrgId,
+) -> Result<BTreeMap<UserId, IdentityKey>, StoreError> {
+    let rows = row::Entity::find()
+        .filter(row::Column::UserId.in_subquery(members::ids(org)))
+        .all(db)
+        .await?;
+    let key = |row: row::Model| {
+        let user = row.user_id.parse().or_corrupt(TABLE, &row.user_id)?;
+        Ok((user, key(row)?))
+    };
+    rows.into_iter().map(key).collect()
+}
+
+fn key(row: row::Model) -> Result<IdentityKey, StoreError> {
+    let subject = row.subject.parse().or_corrupt(TABLE, &row.user_id)?;
+    Ok(IdentityKey { issuer: row.issuer.into(), subject })
 }
 
 mod row {

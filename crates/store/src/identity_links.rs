@@ -5,15 +5,14 @@ use kici_model::page::{Limit, Page, Position};
 use kici_model::text::LinkedId;
 use kici_model::{IdentityLinkId, OrgId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend,
     EntityTrait, QueryFilter, QueryOrder,
 };
 
 use crate::error::OrCorrupt;
-use crate::members::memberships;
-use crate::{Store, StoreError, WriteTx, page};
+use crate::{Store, StoreError, WriteTx, members, page};
 
 const TABLE: &str = "identity_links";
 
@@ -44,15 +43,9 @@ impl Store {
         grant: &Granted<perm::MembersRead, OrgId>,
         users: impl IntoIterator<Item = &UserId> + Send,
     ) -> Result<Vec<(UserId, IdentityLink)>, StoreError> {
-        let members = Query::select()
-            .column(memberships::Column::UserId)
-            .from(memberships::Entity)
-            .and_where(memberships::Column::OrgId.eq(grant.tenant().as_str()))
-            .to_owned();
-        let rows = row::Entity::find()
-            .filter(row::Column::UserId.is_in(users.into_iter().map(UserId::as_str)))
-            .filter(row::Column::UserId.in_subquery(members))
-            .order_by_asc(row::Column::Provider)
+        let users = users.into_iter().map(UserId::as_str);
+        let rows = of_members(grant.tenant())
+            .filter(row::Column::UserId.is_in(users))
             .all(&self.read)
             .await?;
         rows.into_iter().map(link_of_user).collect()
@@ -130,17 +123,18 @@ impl WriteTx {
             ..told(link)
         };
         row.insert(&self.tx).await?;
-        Ok(())
+        self.touch_orgs_of(user).await
     }
 
-    /// Says that a link is to another account of the same provider, or that its account is called
-    /// something else.
+    /// Says that a link of somebody's is to another account of the same provider, or that its account
+    /// is called something else.
     ///
     /// # Errors
     /// The database fails.
     pub async fn change_identity_link(
         &mut self,
         _: &Granted<perm::Setup, OrgId>,
+        user: &UserId,
         link: &IdentityLink,
     ) -> Result<(), StoreError> {
         row::Entity::update_many()
@@ -148,20 +142,21 @@ impl WriteTx {
             .filter(row::Column::Id.eq(link.id.as_str()))
             .exec(&self.tx)
             .await?;
-        Ok(())
+        self.touch_orgs_of(user).await
     }
 
-    /// Ends a link.
+    /// Ends a link of somebody's.
     ///
     /// # Errors
     /// The database fails.
     pub async fn delete_identity_link(
         &mut self,
         _: &Granted<perm::Setup, OrgId>,
+        user: &UserId,
         id: &IdentityLinkId,
     ) -> Result<(), StoreError> {
         row::Entity::delete_by_id(id.as_str()).exec(&self.tx).await?;
-        Ok(())
+        self.touch_orgs_of(user).await
     }
 
     /// Ends a link of the person, and gives what it was; `None` when they have no such link.
@@ -176,8 +171,23 @@ impl WriteTx {
         let own = of(grant.tenant()).filter(row::Column::Id.eq(id.as_str()));
         let Some(found) = own.one(&self.tx).await? else { return Ok(None) };
         let done = row::Entity::delete_by_id(id.as_str()).exec(&self.tx).await?;
+        self.touch_orgs_of(grant.tenant()).await?;
         if done.rows_affected == 1 { Ok(Some(link(found)?)) } else { Ok(None) }
     }
+}
+
+/// The accounts of all members of an organisation, by provider.
+pub(crate) async fn all(
+    db: &impl ConnectionTrait,
+    org: &OrgId,
+) -> Result<Vec<(UserId, IdentityLink)>, StoreError> {
+    of_members(org).all(db).await?.into_iter().map(link_of_user).collect()
+}
+
+fn of_members(org: &OrgId) -> sea_orm::Select<row::Entity> {
+    row::Entity::find()
+        .filter(row::Column::UserId.in_subquery(members::ids(org)))
+        .order_by_asc(row::Column::Provider)
 }
 
 fn of(user: &UserId) -> sea_orm::Select<row::Entity> {

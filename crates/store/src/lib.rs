@@ -8,6 +8,8 @@
 mod api_keys;
 mod audit;
 pub mod authn;
+mod changes;
+mod ci_trust;
 mod counts;
 mod credentials;
 mod db;
@@ -34,6 +36,7 @@ mod teams;
 mod tx;
 mod users;
 
+pub use ci_trust::{CiTrust, TrustedMember};
 pub use db::{Backend, Store};
 pub use error::StoreError;
 pub use members::{NewMember, Owner, Removed};

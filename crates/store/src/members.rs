@@ -7,7 +7,7 @@ use kici_model::page::{Limit, Page, Position};
 use kici_model::{OrgId, RoleId, Timestamp, TokenKind, UserId};
 use kici_rbac::{Granted, Level, perm};
 use sea_orm::prelude::DateTimeUtc;
-use sea_orm::sea_query::{Expr, Func, Order};
+use sea_orm::sea_query::{Expr, Func, Order, Query, SelectStatement};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect, Statement,
@@ -298,6 +298,26 @@ async fn remove(
     let key = (org.to_string(), user.to_string());
     let done = memberships::Entity::delete_by_id(key).exec(&tx.tx).await?;
     Ok((done.rows_affected == 1).then_some(removed))
+}
+
+/// The ids of the members of an organisation, as a part of another query.
+pub(crate) fn ids(org: &OrgId) -> SelectStatement {
+    Query::select()
+        .column(memberships::Column::UserId)
+        .from(memberships::Entity)
+        .and_where(memberships::Column::OrgId.eq(org.as_str()))
+        .to_owned()
+}
+
+/// The organisations that somebody is a member of.
+pub(crate) async fn orgs_of(
+    db: &impl ConnectionTrait,
+    user: &UserId,
+) -> Result<Vec<OrgId>, StoreError> {
+    let of = memberships::Column::UserId.eq(user.as_str());
+    let rows = memberships::Entity::find().filter(of).all(db).await?;
+    let org = |row: memberships::Model| row.org_id.parse().or_corrupt(MEMBERS, user.as_str());
+    rows.into_iter().map(org).collect()
 }
 
 fn member(

@@ -58,7 +58,10 @@ impl WriteTx {
     }
 }
 
-async fn read(db: &impl ConnectionTrait, org: &OrgId) -> Result<Assignments, StoreError> {
+pub(crate) async fn read(
+    db: &impl ConnectionTrait,
+    org: &OrgId,
+) -> Result<Assignments, StoreError> {
     let roles = roles::all(db, org).await?;
     let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let members = memberships::Entity::find()

@@ -1,18 +1,25 @@
 //! The two kinds of writing. What people do commits together with its audit row or not at all;
 //! what machines report has a transaction that can't reach a table of tenancy.
 
+use std::collections::BTreeSet;
+
 use kici_model::audit::AuditEntry;
+use kici_model::{OrgId, UserId};
 use sea_orm::{
     DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
     TransactionTrait,
 };
 
-use crate::{Store, StoreError};
+use crate::changes::Changes;
+use crate::{Store, StoreError, members};
 
 /// A change that somebody makes. Dropping it rolls it back.
 #[derive(Debug)]
 pub struct WriteTx {
     pub(crate) tx: DatabaseTransaction,
+    changes: Changes,
+    /// Organisations that are changed without an entry of their own.
+    touched: BTreeSet<OrgId>,
 }
 
 /// Facts that machines report: registrations, deliveries, last uses. Dropping it rolls it back.
@@ -27,7 +34,8 @@ impl Store {
     /// # Errors
     /// The database is not available.
     pub async fn write(&self) -> Result<WriteTx, StoreError> {
-        Ok(WriteTx { tx: begin(&self.write).await? })
+        let (tx, changes) = (begin(&self.write).await?, self.changes.clone());
+        Ok(WriteTx { tx, changes, touched: BTreeSet::new() })
     }
 
     /// Begins a record.
@@ -83,7 +91,17 @@ impl WriteTx {
         for entry in &entries {
             crate::audit::insert(&self.tx, entry).await?;
         }
-        Ok(self.tx.commit().await?)
+        let Self { tx, changes, touched: mut orgs } = self;
+        tx.commit().await?;
+        orgs.extend(entries.into_iter().filter_map(|entry| entry.org));
+        changes.tell(orgs);
+        Ok(())
+    }
+
+    /// What is being changed of a person changes each organisation that they are in.
+    pub(crate) async fn touch_orgs_of(&mut self, user: &UserId) -> Result<(), StoreError> {
+        self.touched.extend(members::orgs_of(&self.tx, user).await?);
+        Ok(())
     }
 }
 

@@ -5,17 +5,48 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::{OrchRole, PROTOCOL_VERSION};
+
 /// What an orchestrator sends first.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "Presented")]
 pub struct AuthRequest {
     /// An orchestrator key.
     pub token: String,
     /// The version it speaks.
     pub protocol_version: u32,
     /// What it can do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
+}
+
+/// The frame in its two forms: that of an orchestrator, and that of one that comes only to join a
+/// cluster, which says `apiKey` and a role and no version (protocol §9).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Presented {
+    token: Option<String>,
+    api_key: Option<String>,
+    role: Option<String>,
+    protocol_version: Option<u32>,
+    capabilities: Option<Capabilities>,
+}
+
+impl TryFrom<Presented> for AuthRequest {
+    type Error = &'static str;
+
+    fn try_from(presented: Presented) -> Result<Self, Self::Error> {
+        let Presented { token, api_key, role, protocol_version, capabilities } = presented;
+        match (token, api_key, role.as_deref(), protocol_version) {
+            (Some(token), _, _, Some(protocol_version)) => {
+                Ok(Self { token, protocol_version, capabilities })
+            }
+            (None, Some(token), Some("orchestrator"), None) => {
+                Ok(Self { token, protocol_version: PROTOCOL_VERSION, capabilities })
+            }
+            _ => Err("`token` and `protocolVersion` are needed"),
+        }
+    }
 }
 
 /// Hides the token.
@@ -41,6 +72,12 @@ impl Capabilities {
         let listed = self.0.get("supportedDashboardRequests")?.as_array()?;
         let words = listed.iter().filter_map(Value::as_str).take(MOST);
         Some(words.map(|word| crate::shorten(word, 100)).collect())
+    }
+
+    /// What the orchestrator does in its cluster; `None` where it does not say.
+    #[must_use]
+    pub fn role(&self) -> Option<OrchRole> {
+        OrchRole::deserialize(self.0.get("orchRole")?).ok()
     }
 
     /// Which operations the orchestrator lets the dashboard do; `None` where it does not say, as in

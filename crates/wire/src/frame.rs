@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AuthFailure, AuthRequest, AuthSuccess, Capabilities, SourceDeregister, SourceDeregisterAck,
-    SourceRegister, SourceRegisterAck, WebhookAck, WebhookRelayChunk, WebhookRelayStart,
+    AuthFailure, AuthRequest, AuthSuccess, Capabilities, JoinRequest, JoinResponse, PeerUpdate,
+    SourceDeregister, SourceDeregisterAck, SourceRegister, SourceRegisterAck, TrustPolicyUpdate,
+    WebhookAck, WebhookRelayChunk, WebhookRelayStart,
 };
 
 /// A frame that an orchestrator sends.
@@ -25,6 +26,10 @@ pub enum FromOrchestrator {
     SourceDeregister(SourceDeregister),
     /// `webhook.ack`
     WebhookAck(WebhookAck),
+    /// `join.request`: from an orchestrator that wants to come into a cluster.
+    JoinRequest(JoinRequest),
+    /// `join.response`: from one that is in it.
+    JoinResponse(JoinResponse),
     /// A type that this version does not know: to be counted and ignored.
     Unknown {
         /// Its `type`.
@@ -61,6 +66,18 @@ pub enum ToOrchestrator {
     /// A piece of a delivery.
     #[serde(rename = "webhook.relay.chunk")]
     WebhookRelayChunk(WebhookRelayChunk),
+    /// Whom CI trusts, from now on.
+    #[serde(rename = "trust_policy.update")]
+    TrustPolicyUpdate(TrustPolicyUpdate),
+    /// Who else serves the same sources, from now on.
+    #[serde(rename = "peer.update")]
+    PeerUpdate(PeerUpdate),
+    /// Somebody wants to come into the cluster.
+    #[serde(rename = "join.request")]
+    JoinRequest(JoinRequest),
+    /// What the cluster says to that.
+    #[serde(rename = "join.response")]
+    JoinResponse(JoinResponse),
 }
 
 /// Why a text is not a frame.
@@ -117,6 +134,8 @@ impl FromOrchestrator {
             "source.register" => Self::SourceRegister(content("source.register", text)?),
             "source.deregister" => Self::SourceDeregister(content("source.deregister", text)?),
             "webhook.ack" => Self::WebhookAck(content("webhook.ack", text)?),
+            "join.request" => Self::JoinRequest(open_content("join.request", text)?),
+            "join.response" => Self::JoinResponse(open_content("join.response", text)?),
             kind => Self::Unknown { kind: crate::shorten(kind, 100) },
         })
     }
@@ -134,6 +153,8 @@ impl FromOrchestrator {
             Self::SourceRegister(body) => tagged("source.register", body),
             Self::SourceDeregister(body) => tagged("source.deregister", body),
             Self::WebhookAck(body) => tagged("webhook.ack", body),
+            Self::JoinRequest(body) => tagged("join.request", body),
+            Self::JoinResponse(body) => tagged("join.response", body),
             Self::Unknown { .. } => "{}".to_owned(),
         }
     }
@@ -154,6 +175,10 @@ impl ToOrchestrator {
             }
             "webhook.relay.start" => Self::WebhookRelayStart(content("webhook.relay.start", text)?),
             "webhook.relay.chunk" => Self::WebhookRelayChunk(content("webhook.relay.chunk", text)?),
+            "trust_policy.update" => Self::TrustPolicyUpdate(content("trust_policy.update", text)?),
+            "peer.update" => Self::PeerUpdate(content("peer.update", text)?),
+            "join.request" => Self::JoinRequest(content("join.request", text)?),
+            "join.response" => Self::JoinResponse(content("join.response", text)?),
             _ => return Ok(None),
         }))
     }
@@ -221,7 +246,7 @@ mod tests {
         }
         let error = FromOrchestrator::parse(r#"{"type":"webhook.ack","messageId":1}"#).unwrap_err();
         assert_eq!(error.to_string(), "malformed `webhook.ack`");
-        assert!(ToOrchestrator::parse(r#"{"type":"trust_policy.update"}"#).unwrap().is_none());
+        assert!(ToOrchestrator::parse(r#"{"type":"run.cancel.request"}"#).unwrap().is_none());
     }
 
     #[test]

@@ -6,14 +6,20 @@
 
 mod auth;
 mod chunk;
+mod ci_trust;
 mod frame;
+mod join;
+mod peers;
 mod sources;
 mod text;
 mod webhook;
 
 pub use auth::{AuthFailure, AuthRequest, AuthSuccess, Capabilities};
 pub use chunk::{Chunks, Reassembly, ReassemblyError, chunk_count};
+pub use ci_trust::{LinkedAccount, TeamMembership, TrustPolicyUpdate};
 pub use frame::{FrameError, FromOrchestrator, Heartbeat, ToOrchestrator};
+pub use join::{JoinRequest, JoinResponse, JoinRoute, NoJoinToken};
+pub use peers::{OrchRole, Peer, PeerUpdate};
 pub use sources::{
     Accepted, RegisteredSource, Rejected, SourceDeregister, SourceDeregisterAck, SourceRegister,
     SourceRegisterAck,

@@ -27,6 +27,9 @@ pub struct SourceRegister {
     /// One orchestrator database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
+    /// Where its siblings reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The orchestrator's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -1,11 +1,12 @@
 //! Accounts at other providers: linked and unlinked by the word of the identity provider alone.
 
-use kici_testkit::{Database, on_both_databases};
+use kici_testkit::{Database, TestOrg, on_both_databases};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::oidc::Scene;
 use crate::provider::Key;
+use crate::raw::Raw;
 use crate::support::{json as body, problem};
 use crate::visitor::{Browser, call};
 
@@ -183,6 +184,38 @@ on_both_databases! {
             }
             assert_eq!(linked, ["github:octocat"], "round {round}");
         }
+    }
+
+    async fn orchestrators_are_told_the_accounts_of_members(database: Database) {
+        let stage = Stage::new(&database).await;
+        let ada = stage.sign_in("ada", github("ada-l", 7)).await;
+        let platform = &stage.scene.platform;
+        let user = body(call(platform, Method::GET, "/user", &ada, Value::Null).await).await;
+        let orgs = body(call(platform, Method::GET, "/user/orgs", &ada, Value::Null).await).await;
+        let id = |value: &Value| value.as_str().unwrap().to_owned();
+        let org = TestOrg {
+            id: id(&orgs["orgs"][0]["id"]).parse().unwrap(),
+            owner: id(&user["id"]).parse().unwrap(),
+            token: ada,
+        };
+        let mut raw = Raw::serving(platform, &org).await;
+        let update = raw.next_of("trust_policy.update").await;
+        // By the subject, as everywhere on the link.
+        assert_eq!(update["memberCiTrustLevels"], json!({"ada": "admin"}));
+        let link = |name: &str, id: &str| json!([{
+            "userId": "ada", "provider": "github", "providerUsername": name, "providerUserId": id,
+        }]);
+        assert_eq!(update["identityLinks"], link("ada-l", "7"));
+        stage.sign_in("ada", github("countess", 7)).await;
+        assert_eq!(raw.next_of("trust_policy.update").await["identityLinks"], link("countess", "7"));
+        let listed = stage.links(&org.token).await;
+        assert_eq!(stage.remove(&stage.token("ada", json!({})), &id(&listed[0]["id"])).await.status(), 204);
+        assert_eq!(raw.next_of("trust_policy.update").await["identityLinks"], json!([]));
+        stage.sign_in("ada", github("countess", 7)).await;
+        assert_eq!(raw.next_of("trust_policy.update").await["identityLinks"], link("countess", "7"));
+        // The account becomes somebody else's, who is no member here.
+        stage.sign_in("bob", github("countess", 7)).await;
+        assert_eq!(raw.next_of("trust_policy.update").await["identityLinks"], json!([]));
     }
 
     async fn the_list_of_members_shows_their_accounts(database: Database) {

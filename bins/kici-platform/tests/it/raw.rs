@@ -10,6 +10,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::support::app_source;
 
+/// What a connection is told without asking.
+const NEWS: [&str; 2] = ["trust_policy.update", "peer.update"];
+
 pub(crate) struct Raw(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Raw {
@@ -17,8 +20,8 @@ impl Raw {
         Self(connect_async(platform.link_url()).await.unwrap().0)
     }
 
-    /// Authenticated, and serving the App.
-    pub(crate) async fn serving(platform: &TestPlatform, org: &TestOrg) -> Self {
+    /// With a key of its own.
+    pub(crate) async fn authenticated(platform: &TestPlatform, org: &TestOrg) -> Self {
         let (_, key) = org.orchestrator_key(platform).await.unwrap();
         let mut raw = Self::connect(platform).await;
         raw.send(json!({"type": "auth.request", "token": key, "protocolVersion": 1})).await;
@@ -26,6 +29,12 @@ impl Raw {
         assert_eq!(success["type"], "auth.success", "{success}");
         assert_eq!(success["orgId"], org.id.as_str());
         assert!(success["orgPublicAlias"].as_str().unwrap().starts_with("oal_"));
+        raw
+    }
+
+    /// Authenticated, and serving the App.
+    pub(crate) async fn serving(platform: &TestPlatform, org: &TestOrg) -> Self {
+        let mut raw = Self::authenticated(platform, org).await;
         let source = serde_json::to_value(app_source().registration).unwrap();
         raw.send(
             json!({"type": "source.register", "messageId": "m1", "sources": [source], "x": 1}),
@@ -48,7 +57,31 @@ impl Raw {
         tokio::time::timeout(PATIENCE, self.0.next()).await.unwrap().unwrap().unwrap()
     }
 
+    /// The next frame that answers something, or brings a delivery.
     pub(crate) async fn next(&mut self) -> Value {
+        loop {
+            let frame = self.any().await;
+            if !NEWS.contains(&frame["type"].as_str().unwrap()) {
+                return frame;
+            }
+        }
+    }
+
+    /// The next frame of this type; those before it are left aside.
+    pub(crate) async fn next_of(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.any().await;
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    pub(crate) async fn close(&mut self) {
+        self.0.close(None).await.unwrap();
+    }
+
+    pub(crate) async fn any(&mut self) -> Value {
         match self.message().await {
             Message::Text(text) => serde_json::from_str(&text).unwrap(),
             other => panic!("{other:?}"),

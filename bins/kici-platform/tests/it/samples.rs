@@ -79,6 +79,7 @@ impl Sample {
         let (ids, body) = match id {
             "api_keys_list"
             | "audit_list"
+            | "ci_trust_get"
             | "event_log_list"
             | "health_get"
             | "health_ready"
@@ -115,6 +116,15 @@ impl Sample {
                 let listed = body(listed.await).await;
                 let link = listed["identityLinks"][0]["id"].as_str().unwrap().to_owned();
                 (vec![("link", link)], None)
+            }
+            "ci_trust_set" => {
+                let policy = json!({
+                    "forkPolicy": "hold",
+                    "unknownContributorPolicy": "reject",
+                    "workflowChangePolicy": "allow",
+                    "approvalExpiryHours": 24,
+                });
+                (vec![], Some(policy))
             }
             "orgs_rename" | "orgs_create" => (vec![], Some(json!({"displayName": "Acme"}))),
             "permissions_batch" => {

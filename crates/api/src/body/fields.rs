@@ -175,6 +175,20 @@ impl Fields {
         value.map(Some)
     }
 
+    /// A whole number that must be there.
+    pub(crate) fn required_number(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let (low, high) = (*range.start(), *range.end());
+        let found = self.number(name, range)?;
+        if found.is_none() {
+            self.refuse(name, format!("is missing: a whole number from {low} to {high} is needed"));
+        }
+        found
+    }
+
     /// `true` or `false`; `false` when it is left out.
     pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
         self.read.insert(name);

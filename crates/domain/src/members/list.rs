@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use kici_model::identity_links::Account;
 use kici_model::members::Member;
 use kici_model::page::{Limit, Page};
-use kici_rbac::{Effective, Level, Resource, perm};
+use kici_rbac::{Level, Resource, perm};
 
 use crate::{App, ListError, Org};
 
@@ -64,8 +64,7 @@ pub async fn list(
             name: role.name.clone(),
             is_owner: role.is_owner,
         });
-        let derived =
-            || Effective::from_roles(&reaching.roles_of(id)).matrix().level(Resource::CiTrust);
+        let derived = || reaching.effective(id).matrix().level(Resource::CiTrust);
         Listed {
             roles: assigned.collect(),
             ci_trust: member.ci_trust.unwrap_or_else(derived),

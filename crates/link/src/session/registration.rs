@@ -17,6 +17,8 @@ use crate::connection::Connection;
 const REJECTED: usize = 100;
 /// The longest cluster name and version that are kept.
 const LONGEST: usize = 100;
+/// The longest address that is passed on, in bytes.
+const LONGEST_ADDRESS: usize = 500;
 
 pub(super) async fn register(
     app: &App,
@@ -46,6 +48,8 @@ pub(super) async fn register(
         // Of an id nothing is cut: a long one is no id.
         let instance = register.instance_id.filter(|id| (1..=LONGEST).contains(&id.len()));
         about.instance = instance.or_else(|| about.instance.take());
+        let address = register.address.filter(|text| (1..=LONGEST_ADDRESS).contains(&text.len()));
+        about.address = address.or_else(|| about.address.take());
         about.version = register.version.map(|version| shorten(&version, LONGEST));
         if named.is_empty() && beyond.is_empty() {
             // "This connection serves no routing key" (protocol §7).
@@ -66,6 +70,8 @@ pub(super) async fn register(
         rejected: done.rejected.into_iter().chain(too_many).take(REJECTED).collect(),
     };
     connection.outbox.answer(&ToOrchestrator::SourceRegisterAck(ack)).await;
+    connection.registrations.up();
+    connection.news.moves.up();
     Ok(())
 }
 
@@ -93,6 +99,7 @@ pub(super) async fn deregister(
     let removed = removed.iter().map(ToString::to_string).collect();
     let ack = SourceDeregisterAck { message_id, removed };
     connection.outbox.answer(&ToOrchestrator::SourceDeregisterAck(ack)).await;
+    connection.news.moves.up();
     Ok(())
 }
 

@@ -146,6 +146,12 @@ impl Reaching<'_> {
         self.people.get(person).map(|person| self.grants(person)).unwrap_or_default()
     }
 
+    /// What they add up to for one person.
+    #[must_use]
+    pub fn effective(&self, person: &str) -> Effective {
+        Effective::from_roles(&self.roles_of(person))
+    }
+
     pub(super) fn grants(&self, person: &Person) -> Vec<RoleGrant> {
         let granted = |ids: &[String], via: Via| -> Vec<RoleGrant> {
             let found = ids.iter().filter_map(|id| self.roles.get(id.as_str()));
