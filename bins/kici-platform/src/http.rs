@@ -1,5 +1,5 @@
 //! Serving HTTP on a listener. poem brings a server of its own; this one bounds what that leaves open:
-//! how long the head of a request may take, and how many connections there are. It speaks HTTP/1.1,
+//! how long the head of a request may take and how large it may be, and how many connections there are. It speaks HTTP/1.1,
 //! as proxies do behind themselves.
 
 use std::convert::Infallible;
@@ -22,6 +22,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long the head of a request may take to arrive, and so how long a connection may idle.
 const HEAD: Duration = Duration::from_secs(75);
+/// How large the head of a request may be, in bytes, and how much of a connection is read at once.
+const HEAD_BYTES: usize = 64 * 1024;
 /// How many connections there may be at once; more of them wait to be accepted.
 const CONNECTIONS: usize = 10_000;
 /// How long requests under way may take to end once the server stops.
@@ -76,7 +78,7 @@ async fn connection<E>(
         async move { Ok::<_, Infallible>(endpoint.get_response(request).await.into()) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
     // Answers are small: copied behind their head they go out in one simple call.
     builder.writev(false);
     let served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();

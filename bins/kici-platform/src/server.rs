@@ -230,8 +230,8 @@ async fn assemble(
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::default());
     let clock = options.clock.clone();
     let hub = Arc::new(Hub::new(options.limits.clone(), clock.clone(), entropy.clone()));
-    // An address of all interfaces is none that anybody could post to.
-    let own = address.filter(|address| !address.ip().is_unspecified());
+    // Where others reach a server is for its operator to say; on one machine there is nothing to say.
+    let own = address.filter(|_| options.is_local);
     let own = own.map(|address| format!("http://{address}"));
     let settings = Settings { public_url: options.public_url.clone().or(own) };
     let identity =

@@ -177,9 +177,9 @@ async fn read_up_to(
     }
     match () {
         () if total > limit => Err(too_large(limit)),
-        () if is_full => Err(ApiError::busy(
-            "The server holds as many bodies as it can; send the delivery again",
-        )),
+        () if is_full => {
+            Err(ApiError::busy("The server holds as many bodies as it can; send this again"))
+        }
         () => Ok((whole.freeze(), room)),
     }
 }

@@ -127,6 +127,7 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ),
     ("unknown_source", 404, "The organization, or its webhook source, does not exist."),
     ("unsupported_media_type", 415, "Only `application/json` is read here."),
+    ("websocket_required", 426, "Only a WebSocket handshake of version 13 is answered here."),
     ("wrong_host", 421, "A server for one machine was addressed under another name."),
     ("wrong_kind_of_token", 401, "The token opens something else."),
 ];

@@ -1,62 +1,93 @@
-//! `GET /ws`: the upgrade to a WebSocket, and poem's socket as the link sees one.
+//! `GET /ws`: the upgrade to a WebSocket, and a socket as the link sees one.
+
+mod upgrade;
 
 use std::future::ready;
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{SinkExt, StreamExt};
 use kici_link::{Frame, Received};
-use kici_wire::MAX_FRAME;
 use poem::web::Data;
-use poem::web::websocket::{CloseCode, Message, WebSocket, WebSocketConfig};
-use poem::{IntoResponse, Result, handler};
+use poem::{Request, Response, Result, handler};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::client_ip;
 use crate::problem::ApiError;
 use crate::routes::Platform;
+use upgrade::Upgrade;
 
-/// How much may wait to be written. The socket answers pings by itself, also those of a peer that
-/// reads nothing: beyond this it answers the last one alone. Our largest frame, the start of a delivery
-/// whose headers are all escaped, takes less than 3 MiB.
-const UNWRITTEN: usize = 4 * 1024 * 1024;
+/// A close without a number (RFC 6455, 7.4.1).
+const NO_CODE: u16 = 1005;
+
+/// Somebody who has not told who they are; there are only so many, and little is read of each.
+struct Stranger {
+    _place: OwnedSemaphorePermit,
+    is_known: Arc<AtomicBool>,
+}
+
+/// The link drops it once it knows who is there.
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.is_known.store(true, Ordering::Release);
+    }
+}
 
 /// Upgrades; who it is and what it may do is told by the first frame.
 #[handler]
-pub(crate) fn upgrade(
-    socket: WebSocket,
-    platform: Data<&Arc<Platform>>,
-) -> Result<impl IntoResponse> {
-    let config = WebSocketConfig::default()
-        .max_frame_size(Some(MAX_FRAME))
-        .max_message_size(Some(MAX_FRAME))
-        .max_write_buffer_size(UNWRITTEN);
-    let (app, hub) = (platform.app.clone(), platform.hub.clone());
-    // Held until the first frame was good; the socket is refused when there are too many.
-    let stranger = platform
+pub(crate) fn connect(request: &Request, platform: Data<&Arc<Platform>>) -> Result<Response> {
+    let upgrade = Upgrade::of(request)?;
+    let place = platform
         .strangers
         .clone()
         .try_acquire_owned()
         .map_err(|_| ApiError::busy("Too many connections have not told yet who they are"))?;
-    Ok::<_, poem::Error>(socket.config(config).on_upgrade(async move |socket| {
+    let is_known = Arc::new(AtomicBool::new(false));
+    let stranger = Stranger { _place: place, is_known: is_known.clone() };
+    let (app, hub) = (platform.app.clone(), platform.hub.clone());
+    let from = client_ip::of(request, &platform.trusted_proxies);
+    Ok(upgrade.then(is_known, async move |socket| {
         let (outgoing, incoming) = socket.split();
         let incoming = incoming.filter_map(|message| ready(received(message)));
-        let outgoing = outgoing.with(|frame| ready(Ok::<_, std::io::Error>(message(frame))));
-        kici_link::serve(app, hub, Box::pin(incoming), Box::pin(outgoing), stranger).await;
+        let outgoing = outgoing.with(|frame| ready(Ok::<_, Error>(message(frame))));
+        kici_link::serve(app, hub, Box::pin(incoming), Box::pin(outgoing), stranger, from).await;
     }))
 }
 
-/// Pings and pongs are the socket's own business; a close ends the stream.
-fn received(message: Result<Message, std::io::Error>) -> Option<Result<Received, std::io::Error>> {
+/// Pings and pongs are the socket's own business. Who breaks off ends the stream; an error is what can't
+/// be read.
+fn received(message: Result<Message, Error>) -> Option<Result<Received, Error>> {
     match message {
-        Ok(Message::Text(text)) => Some(Ok(Received::Text(text))),
+        Ok(Message::Text(text)) => Some(Ok(Received::Text(text.as_str().to_owned()))),
         Ok(Message::Binary(_)) => Some(Ok(Received::Binary)),
-        Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => None,
-        Err(error) => Some(Err(error)),
+        Ok(Message::Close(frame)) => {
+            Some(Ok(Received::Closed(frame.map_or(NO_CODE, |frame| frame.code.into()))))
+        }
+        Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => None,
+        Err(error) => is_unreadable(&error).then_some(Err(error)),
+    }
+}
+
+fn is_unreadable(error: &Error) -> bool {
+    match error {
+        Error::Capacity(_) | Error::Utf8(_) => true,
+        Error::Protocol(error) => !matches!(error, ProtocolError::ResetWithoutClosingHandshake),
+        Error::Io(error) => error.kind() == ErrorKind::InvalidData,
+        _ => false,
     }
 }
 
 fn message(frame: Frame) -> Message {
     match frame {
-        Frame::Text(text) => Message::Text(text),
-        Frame::Ping => Message::Ping(Vec::new()),
-        Frame::Close { code, reason } => Message::Close(Some((CloseCode::from(code), reason))),
+        Frame::Text(text) => Message::text(text),
+        Frame::Ping => Message::Ping(Vec::new().into()),
+        Frame::Close { code, reason } => {
+            Message::Close(Some(CloseFrame { code: CloseCode::from(code), reason: reason.into() }))
+        }
     }
 }

@@ -111,8 +111,13 @@ impl ApiError {
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
     }
 
-    pub(crate) fn is_too_large(&self) -> bool {
-        self.status == StatusCode::PAYLOAD_TOO_LARGE
+    /// What became of a delivery whose body could not be read.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self.status {
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            _ => "incomplete",
+        }
     }
 
     /// Fields that were refused, all of them at once.

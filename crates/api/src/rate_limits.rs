@@ -1,6 +1,6 @@
 //! How often anybody may ask: a token bucket for each credential, for reads and for writes, one for
-//! each address whose tokens open nothing, and for deliveries one for each source and each address. In
-//! the memory of this process.
+//! each address whose tokens open nothing, and for deliveries one for each source, and for each address
+//! and organization. In the memory of this process.
 
 mod buckets;
 mod deliveries;
@@ -36,7 +36,7 @@ pub struct RateLimits {
     pub failures: Option<NonZeroU32>,
     /// Of deliveries to one source; all of them may come at once.
     pub deliveries: Option<NonZeroU32>,
-    /// Of deliveries from one address; all of them may come at once.
+    /// Of deliveries from one address to one organization, and to nobody; all of them may come at once.
     pub deliveries_from_address: Option<NonZeroU32>,
 }
 
@@ -74,7 +74,9 @@ pub(crate) struct Limiter {
     writes: Option<Buckets<u64>>,
     failures: Option<Buckets<IpAddr>>,
     sources: Option<Buckets<u64>>,
-    senders: Option<Buckets<IpAddr>>,
+    senders: Option<Buckets<u64>>,
+    /// Addresses that post to what is not there.
+    strays: Option<Buckets<IpAddr>>,
     /// Turns tokens into keys that say nothing of them.
     hasher: RandomState,
     /// Credentials that have worked lately: they are served whatever others at their address do.
@@ -102,6 +104,7 @@ impl Limiter {
             failures: Buckets::new(limits.failures, at_once(limits.failures)),
             sources: Buckets::new(deliveries, at_once(deliveries)),
             senders: Buckets::new(from_address, at_once(from_address)),
+            strays: Buckets::new(from_address, at_once(from_address)),
             hasher: RandomState::new(),
             known: Mutex::default(),
         }
@@ -109,10 +112,11 @@ impl Limiter {
 
     /// Forgets the buckets that are full again.
     pub(crate) fn forget(&self) {
-        for buckets in [&self.reads, &self.writes, &self.sources].into_iter().flatten() {
+        let hashed = [&self.reads, &self.writes, &self.sources, &self.senders];
+        for buckets in hashed.into_iter().flatten() {
             buckets.forget();
         }
-        for buckets in [&self.failures, &self.senders].into_iter().flatten() {
+        for buckets in [&self.failures, &self.strays].into_iter().flatten() {
             buckets.forget();
         }
         self.known().retain(|_, at| at.elapsed() < KNOWN);

@@ -56,6 +56,8 @@ pub struct Platform {
     pub tasks: TaskTracker,
     /// The memory set aside for bodies of webhooks, in KiB.
     pub bodies: Arc<Semaphore>,
+    /// The same for those of the API: a flood of deliveries must not lock its operators out.
+    pub api_bodies: Arc<Semaphore>,
     /// How often anybody may ask.
     pub(crate) limiter: Arc<Limiter>,
     /// Connections that have not told yet who they are.
@@ -69,7 +71,7 @@ impl Platform {
         Ok(platform.ok_or_else(|| ApiError::bug("routes without a platform"))?)
     }
 
-    /// A platform with the usual bounds: 512 MiB of bodies, 1,000 strangers.
+    /// A platform with the usual bounds: 512 MiB of bodies of webhooks, 64 MiB of others, 1,000 strangers.
     #[must_use]
     pub fn new(app: Arc<App>, hub: Arc<Hub>) -> Self {
         Self {
@@ -80,6 +82,7 @@ impl Platform {
             tasks: TaskTracker::new(),
             limiter: Arc::new(Limiter::new(RateLimits::default())),
             bodies: Arc::new(Semaphore::new(512 * 1024)),
+            api_bodies: Arc::new(Semaphore::new(64 * 1024)),
             strangers: Arc::new(Semaphore::new(1_000)),
         }
     }
@@ -282,7 +285,7 @@ impl<E: Endpoint<Output = Response> + 'static> Counter<E> {
         if body.is_empty() {
             return Ok(());
         }
-        Box::pin(body::arrived(request, body, &self.platform.bodies)).await
+        Box::pin(body::arrived(request, body, &self.platform.api_bodies)).await
     }
 
     async fn answer(&self, request: Request) -> Result<Response> {
@@ -319,7 +322,7 @@ fn root_routes(platform: &Arc<Platform>) -> impl Endpoint<Output = Response> + '
     let login = SigningIn { next: get(sign_in::login), platform: platform.clone() };
     let callback = SigningIn { next: get(sign_in::callback), platform: platform.clone() };
     Route::new()
-        .at("/ws", get(link::upgrade))
+        .at("/ws", get(link::connect))
         .at("/auth/login", login)
         .at("/auth/callback", callback)
         .at("/openapi.json", get(openapi))

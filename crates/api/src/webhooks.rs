@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kici_domain::webhooks::{self, Incoming, Target};
+use kici_domain::Fault;
+use kici_domain::webhooks::{self, Incoming, Target, WebhookError};
 use kici_model::delivery::MAX_BODY;
 use poem::http::{HeaderMap, header};
 use poem::web::Data;
@@ -204,15 +205,17 @@ async fn answer(
     }
     let found = match webhooks::find(app, org, target, &posted.headers).await {
         Ok(found) => found,
-        Err(error) => return posted.refuse(error.into()).await,
+        Err(error) => {
+            app.metrics().delivered(error.code(), 0);
+            if matches!(error, WebhookError::UnknownSource) {
+                platform.limiter.strayed(posted.remote);
+            }
+            return posted.refuse(error.into()).await;
+        }
     };
     let Posted { headers, remote, body, .. } = posted;
     let body = within(body, MAX_BODY, &platform.bodies).await;
-    let (body, room) = body.inspect_err(|error| {
-        if error.is_too_large() {
-            app.metrics().delivered("too_large", 0);
-        }
-    })?;
+    let (body, room) = body.inspect_err(|error| app.metrics().delivered(error.outcome(), 0))?;
     let client_ip = remote.map(|address| address.to_string());
     let incoming = Incoming { headers, client_ip, body };
     // A task of its own: a sender that hangs up must not stop what an orchestrator already has.

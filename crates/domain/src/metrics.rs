@@ -25,6 +25,7 @@ pub struct Metrics {
     delivery_bytes: Counter,
     links: Gauge,
     links_closed: Family<Closed, Counter>,
+    links_refused: Family<Closed, Counter>,
     frames: Family<Frame, Counter>,
 }
 
@@ -76,6 +77,7 @@ impl Default for Metrics {
             delivery_bytes: Counter::default(),
             links: Gauge::default(),
             links_closed: Family::default(),
+            links_refused: Family::default(),
             frames: Family::default(),
         };
         metrics.register();
@@ -95,6 +97,8 @@ impl Metrics {
         let (links, closed) = (self.links.clone(), self.links_closed.clone());
         registry.register("links", "Orchestrators that are connected", links);
         registry.register("links_closed", "Links that ended, by close code", closed);
+        let refused = self.links_refused.clone();
+        registry.register("links_refused", "Links that were not let in, by close code", refused);
         let frames = self.frames.clone();
         registry.register("link_frames", "Frames of orchestrators, by what became of them", frames);
     }
@@ -120,6 +124,11 @@ impl Metrics {
     pub fn link_closed(&self, code: u16) {
         self.links.dec();
         self.links_closed.get_or_create(&Closed { code }).inc();
+    }
+
+    /// A link was not let in, with `code`.
+    pub fn link_refused(&self, code: u16) {
+        self.links_refused.get_or_create(&Closed { code }).inc();
     }
 
     /// An orchestrator has sent a frame.

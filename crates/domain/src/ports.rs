@@ -7,6 +7,7 @@ use kici_model::orchestrators::Orchestrator;
 use kici_model::text::Email;
 use kici_model::{CredentialId, OrgId, RoutingKey, Secret, Timestamp};
 use kici_rbac::{Granted, perm};
+use tokio::time::Instant;
 
 use crate::{Fault, Kind};
 
@@ -22,11 +23,12 @@ pub type MaySee = Granted<perm::WebhookSourcesRead, OrgId>;
 #[async_trait]
 pub trait Relay: Send + Sync + std::fmt::Debug {
     /// Offers a delivery to the organisation's connections that serve its source, least loaded
-    /// first, 5 s each and 8 s in all.
+    /// first, 5 s each and 8 s in all, and no longer than `by`.
     async fn relay(
         &self,
         grant: &Granted<perm::EventLogWrite, OrgId>,
         delivery: Delivery,
+        by: Instant,
     ) -> Relayed;
 
     /// Closes every connection that was opened with this key, now.

@@ -6,7 +6,7 @@ use kici_model::page::{Limit, Page};
 use kici_model::sources::{Registration, Source};
 use kici_model::{OrgId, RoutingKey, SourceId};
 use kici_rbac::perm;
-use kici_wire::{Accepted, RegisteredSource, Rejected, shorten};
+use kici_wire::{Accepted, Known, RegisteredSource, Rejected, shorten};
 
 use crate::{App, Link, ListError, Org, Trouble};
 
@@ -153,6 +153,13 @@ pub fn webhook_url(app: &App, org: &OrgId, key: &RoutingKey) -> Option<String> {
     })
 }
 
+fn known<T: Copy>(word: &Known<T>, what: &str) -> Result<T, String> {
+    match word {
+        Known::Word(word) => Ok(*word),
+        Known::Other(other) => Err(format!("this server does not know the {what} `{other}`")),
+    }
+}
+
 fn registration(link: &Link, source: &RegisteredSource) -> Result<Registration, String> {
     let org = link.org();
     let routing_key: RoutingKey = source.routing_key.parse().map_err(|error| format!("{error}"))?;
@@ -167,8 +174,8 @@ fn registration(link: &Link, source: &RegisteredSource) -> Result<Registration, 
     Ok(Registration {
         routing_key,
         name: shorten(&source.name, LONGEST),
-        provider: source.provider,
-        subtype: source.subtype,
+        provider: known(&source.provider, "provider")?,
+        subtype: known(&source.subtype, "subtype")?,
         slug: source.slug.as_deref().map(|slug| shorten(slug, LONGEST)),
     })
 }

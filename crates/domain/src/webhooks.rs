@@ -127,29 +127,31 @@ pub async fn deliver(
     tell: impl FnOnce(Result<DeliveryId, WebhookError>) + Send,
 ) {
     let begun = Instant::now();
+    let wanted = found.wanted.clone();
+    let refused = |error: WebhookError| {
+        app.metrics().delivered(error.code(), 0);
+        Err(error)
+    };
     let Relaying { grant, event, delivery } = match prepare(app, found, incoming) {
         Ok(relaying) => relaying,
-        Err(error) => return tell(Err(error)),
+        Err(error) => return tell(refused(error)),
     };
     let id = delivery.id.clone();
     let (hash, bytes) = (event.body_hash.clone(), delivery.body.len());
-    let (claim, has_waited) = match turn(app, &grant, &delivery, begun + PATIENCE).await {
-        Ok(Mine::Ours { claim, has_waited }) => (claim, has_waited),
-        Ok(Mine::Taken(taken)) => {
+    let claim = match turn(app, &grant, &delivery, begun + PATIENCE).await {
+        Ok(Mine::Ours(claim)) => claim,
+        Ok(Mine::Taken(taken)) if taken == hash => {
             app.metrics().delivered("repeated", bytes);
-            return tell(if taken == hash { Ok(id) } else { Err(WebhookError::IdTaken(id)) });
+            return tell(Ok(id));
         }
-        Err(error) => return tell(Err(error)),
+        Ok(Mine::Taken(_)) => return tell(refused(WebhookError::IdTaken(id))),
+        Err(error) => return tell(refused(error)),
     };
-    let relay = app.relay.relay(&grant, delivery);
-    let relayed = if has_waited {
-        // The relay has an end of its own, but not the one that the sender waits for.
-        let late = || Relayed { outcome: Outcome::NoAnswer, attempts: Vec::new() };
-        timeout_at(begun + PATIENCE, relay).await.unwrap_or_else(|_| late())
-    } else {
-        relay.await
-    };
+    let relayed = app.relay.relay(&grant, delivery, begun + PATIENCE).await;
     let answer = answer(&relayed).map(|()| id);
+    if let Err(WebhookError::RejectedUnknownSource) = &answer {
+        app.unknown.refused(grant.tenant(), wanted, app.clock.now() + unknown::REFUSED);
+    }
     // What was refused is free at once; what was accepted, when the database knows it.
     let claim = answer.is_ok().then_some(claim).inspect(|claim| claim.accepted(&hash));
     let event = settle(event, relayed);
@@ -169,7 +171,7 @@ pub async fn deliver(
 /// Who has the id of a delivery.
 enum Mine<'a> {
     /// This delivery, until the claim is dropped.
-    Ours { claim: Claim<'a>, has_waited: bool },
+    Ours(Claim<'a>),
     /// One that was accepted; the hash of its body.
     Taken(String),
 }
@@ -182,16 +184,14 @@ async fn turn<'a>(
     end: Instant,
 ) -> Result<Mine<'a>, WebhookError> {
     let (source, id) = (&delivery.routing_key, &delivery.id);
-    let mut has_waited = false;
     loop {
         let key = (grant.tenant().clone(), source.clone(), id.clone());
         match app.under_way.claim(key) {
             Turn::Ours(claim) => {
                 let taken = quick(app.store.accepted_delivery(grant, source, id)).await?;
-                return Ok(taken.map_or(Mine::Ours { claim, has_waited }, Mine::Taken));
+                return Ok(taken.map_or(Mine::Ours(claim), Mine::Taken));
             }
             Turn::Theirs(mut theirs) => {
-                has_waited = true;
                 let accepted = timeout_at(end, theirs.wait_for(Option::is_some)).await;
                 let Ok(ended) = accepted else { return Err(WebhookError::NoOrchestrator) };
                 // Nothing is accepted any more once the other has gone.
@@ -229,7 +229,7 @@ struct Relaying {
 }
 
 fn prepare(app: &App, found: Found, incoming: Incoming) -> Result<Relaying, WebhookError> {
-    let Found { org, routing_key } = found;
+    let Found { org, routing_key, .. } = found;
     let received_at = app.clock.now();
     let access = access::task(org, SystemTask::RelayWebhooks);
     let grant = access.require::<perm::EventLogWrite>()?;

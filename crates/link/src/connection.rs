@@ -1,8 +1,9 @@
 //! One authenticated connection: what it serves, what it carries, and how a delivery is offered.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kici_model::delivery::{Delivery, Verdict};
 use kici_model::orchestrators::DashboardWrites;
@@ -21,16 +22,36 @@ use crate::outbox::Outbox;
 use crate::rate::Rate;
 use crate::session::Joining;
 
+/// For how long a connection stands behind the others once a delivery was given up there. Not for ever:
+/// it may have been slow, and has nothing to answer any more.
+const GRUDGE: Duration = Duration::from_secs(30);
+
+/// What all connections of an organization have in common.
+#[derive(Debug)]
+pub(crate) struct Common {
+    /// How fast they are read.
+    pub(crate) rate: Rate,
+    /// What they are told.
+    pub(crate) news: News,
+    /// Whose turn it is to write: one organization must not hold every connection to the database.
+    pub(crate) writes: tokio::sync::Mutex<()>,
+}
+
+impl Common {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let (news, writes) = (News::default(), tokio::sync::Mutex::default());
+        Self { rate: Rate::new(limits), news, writes }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) org: OrgId,
     pub(crate) key: CredentialId,
     pub(crate) outbox: Outbox,
-    /// That of the whole organization.
-    pub(crate) rate: Arc<Rate>,
-    /// Those of the whole organization.
-    pub(crate) news: Arc<News>,
+    /// What it has in common with the others of its organization.
+    pub(crate) common: Arc<Common>,
     /// Answers to registrations that were given.
     pub(crate) registrations: Count,
     /// What it has asked for itself.
@@ -45,8 +66,8 @@ pub(crate) struct Connection {
     deliveries: Semaphore,
     window_kib: Semaphore,
     closing: watch::Sender<Option<CloseCode>>,
-    /// Whether a delivery was given up here, and nothing was answered since.
-    is_silent: AtomicBool,
+    /// Since when it owes an answer: a delivery was given up here, and nothing was answered since.
+    silent_since: Mutex<Option<Instant>>,
 }
 
 /// What the orchestrator has told of itself.
@@ -85,8 +106,7 @@ impl Connection {
         id: ConnectionId,
         org: OrgId,
         key: CredentialId,
-        rate: Arc<Rate>,
-        news: Arc<News>,
+        common: Arc<Common>,
         limits: &Limits,
     ) -> Self {
         Self {
@@ -94,8 +114,7 @@ impl Connection {
             org,
             key,
             outbox: Outbox::default(),
-            rate,
-            news,
+            common,
             registrations: Count::default(),
             joining: Joining::default(),
             joins: Answers::default(),
@@ -105,7 +124,7 @@ impl Connection {
             deliveries: Semaphore::new(usize::try_from(limits.deliveries).unwrap_or(1)),
             window_kib: Semaphore::new(usize::try_from(limits.window_kib).unwrap_or(1)),
             closing: watch::Sender::new(None),
-            is_silent: AtomicBool::new(false),
+            silent_since: Mutex::default(),
         }
     }
 
@@ -113,10 +132,16 @@ impl Connection {
         self.about.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Smaller is freer: who owes an answer comes last, then deliveries count, then KiB of bodies.
+    /// Smaller is freer: who has lately owed an answer comes last, then deliveries count, then KiB of
+    /// bodies.
     pub(crate) fn load(&self) -> (bool, usize, usize) {
         let window = usize::MAX - self.window_kib.available_permits();
-        (self.is_silent.load(Ordering::Relaxed), self.offers.load(Ordering::Relaxed), window)
+        let is_silent = self.silent_since().is_some_and(|since| since.elapsed() < GRUDGE);
+        (is_silent, self.offers.load(Ordering::Relaxed), window)
+    }
+
+    fn silent_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.silent_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the session to end; the first reason counts.
@@ -161,7 +186,7 @@ impl Connection {
     /// Hands an answer to whoever offered the delivery; answers to nothing are ignored.
     pub(crate) fn answered(&self, ack: WebhookAck) -> bool {
         // Late or not: somebody is there.
-        self.is_silent.store(false, Ordering::Relaxed);
+        *self.silent_since() = None;
         let id = ack.message_id.clone();
         self.acks.take(&id, ack)
     }
@@ -195,7 +220,7 @@ impl Connection {
             }
             Ok(None) => Offered::Disconnected,
             Err(_) => {
-                self.is_silent.store(true, Ordering::Relaxed);
+                *self.silent_since() = Some(Instant::now());
                 Offered::TimedOut
             }
         }
@@ -263,7 +288,7 @@ mod tests {
         let org = OrgId::random(&entropy).unwrap();
         let key = CredentialId::new(&clock, &entropy).unwrap();
         let id = ConnectionId::new(&clock, &entropy).unwrap();
-        Connection::new(id, org, key, Arc::new(Rate::new(limits)), Arc::default(), limits)
+        Connection::new(id, org, key, Arc::new(Common::new(limits)), limits)
     }
 
     fn delivery(body: Bytes) -> Delivery {
@@ -298,13 +323,26 @@ mod tests {
         assert_eq!(Arc::strong_count(&body), 1);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_owes_an_answer_is_forgiven_after_a_while() {
+        let limits = Limits::default();
+        let connection = connection(&limits);
+        let deadline = Instant::now() + limits.offer;
+        let delivery = delivery(Bytes::from_static(b"{}"));
+        let offered = connection.offer("1".to_owned(), &delivery, &limits, deadline).await;
+        assert!(matches!(offered, Offered::TimedOut));
+        assert!(connection.load().0);
+        tokio::time::advance(GRUDGE).await;
+        assert!(!connection.load().0);
+    }
+
     #[tokio::test]
     async fn what_waits_for_room_counts_as_well() {
         let limits = Limits { deliveries: 1, ..Limits::default() };
         let connection = connection(&limits);
         let delivery = delivery(Bytes::from_static(b"{}"));
         let offer = |id: &str| {
-            let deadline = Instant::now() + std::time::Duration::from_millis(50);
+            let deadline = Instant::now() + Duration::from_millis(50);
             connection.offer(id.to_owned(), &delivery, &limits, deadline)
         };
         let offers = async { tokio::join!(offer("1"), offer("2"), offer("3")) };

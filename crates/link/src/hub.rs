@@ -16,9 +16,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::Limits;
-use crate::connection::{Connection, Offered};
-use crate::news::News;
-use crate::rate::Rate;
+use crate::connection::{Common, Connection, Offered};
 
 /// How many siblings an orchestrator is told of.
 const PEERS: usize = 20;
@@ -54,8 +52,7 @@ struct Live {
 #[derive(Debug)]
 struct Circle {
     connections: Vec<Arc<Connection>>,
-    rate: Arc<Rate>,
-    news: Arc<News>,
+    common: Arc<Common>,
 }
 
 impl Hub {
@@ -94,14 +91,13 @@ impl Hub {
         }
         let circle = live.orgs.entry(org.clone()).or_insert_with(|| Circle {
             connections: Vec::new(),
-            rate: Arc::new(Rate::new(&self.limits)),
-            news: Arc::default(),
+            common: Arc::new(Common::new(&self.limits)),
         });
         if circle.connections.len() >= self.limits.connections {
             return Ok(Admitted::Full);
         }
-        let (rate, news) = (circle.rate.clone(), circle.news.clone());
-        let connection = Arc::new(Connection::new(id, org, key, rate, news, &self.limits));
+        let common = circle.common.clone();
+        let connection = Arc::new(Connection::new(id, org, key, common, &self.limits));
         circle.connections.push(connection.clone());
         Ok(Admitted::In(connection))
     }
@@ -111,10 +107,11 @@ impl Hub {
         if let Some(circle) = live.orgs.get_mut(&connection.org) {
             circle.connections.retain(|other| other.id != connection.id);
         }
-        live.orgs.retain(|_, circle| !circle.connections.is_empty() || !circle.rate.is_full());
+        live.orgs
+            .retain(|_, circle| !circle.connections.is_empty() || !circle.common.rate.is_full());
         drop(live);
         connection.ended();
-        connection.news.moves.up();
+        connection.common.news.moves.up();
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
@@ -217,8 +214,8 @@ impl Hub {
 
 #[async_trait]
 impl Relay for Hub {
-    async fn relay(&self, grant: &MayRelay, delivery: Delivery) -> Relayed {
-        let end = Instant::now() + self.limits.relay;
+    async fn relay(&self, grant: &MayRelay, delivery: Delivery, by: Instant) -> Relayed {
+        let end = by.min(Instant::now() + self.limits.relay);
         let (mut tried, mut attempts) = (HashSet::new(), Vec::new());
         while Instant::now() < end
             && let Some(connection) = self.candidate(grant.tenant(), &delivery.routing_key, &tried)
@@ -254,7 +251,7 @@ impl Relay for Hub {
 
     fn changed(&self, org: &OrgId) {
         if let Some(circle) = self.live().orgs.get(org) {
-            circle.news.changes.up();
+            circle.common.news.changes.up();
         }
     }
 

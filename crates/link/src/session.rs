@@ -1,53 +1,55 @@
 //! One connection from its first frame to its last (protocol §2).
 
+mod admission;
 mod join;
 mod news;
 mod registration;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use kici_domain::metrics::FrameResult;
-use kici_domain::{App, EnterError, Link, Trouble, access, orchestrators, orgs};
-use kici_wire::{
-    AuthFailure, AuthRequest, AuthSuccess, Capabilities, CloseCode, FromOrchestrator,
-    PROTOCOL_VERSION, ToOrchestrator,
-};
+use kici_domain::{App, Link, Trouble, access, orchestrators};
+use kici_wire::{Capabilities, CloseCode, FromOrchestrator};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connection::Connection;
-use crate::hub::Admitted;
 use crate::{Frame, Hub, Received};
 
+use admission::{admit, refuse};
 pub(crate) use join::Joining;
 
-/// The largest first frame, in bytes: nobody knows the sender yet.
-const FIRST_FRAME: usize = 256 * 1024;
+/// The largest frame that is sent, in bytes. The start of a delivery whose headers are all escaped takes
+/// less than 3 MiB; whom CI trusts is not told where it takes more than this, which is some 30,000 people.
+pub const LARGEST_FRAME: usize = 7 * 1024 * 1024;
 
 /// How long a stranger may take to hear why it is refused, where its time is up already.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Why a connection was not let in.
-struct Refusal {
-    code: CloseCode,
-    reason: String,
+/// The largest heartbeat that costs nothing, in bytes: thirty times what there is to say.
+const SIGN_OF_LIFE: usize = 1024;
+
+/// How a session ended.
+enum End {
+    /// The other side has closed, with this number, or broken off.
+    Theirs(u16),
+    Ours(CloseCode),
 }
 
-impl Refusal {
-    fn new(code: CloseCode, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
-    }
-}
+/// The number of a connection that broke off (RFC 6455, 7.4.1). It is in no frame.
+const BROKEN: u16 = 1006;
 
 /// Serves one connection until it ends, whoever ends it. `stranger` is dropped once it is known who
-/// is there.
+/// is there. `from` is its address, for the log.
 pub async fn serve<I, O, E, S>(
     app: Arc<App>,
     hub: Arc<Hub>,
     mut incoming: I,
     mut outgoing: O,
     stranger: S,
+    from: Option<IpAddr>,
 ) where
     I: Stream<Item = Result<Received, E>> + Send + Unpin,
     O: Sink<Frame> + Send + Unpin,
@@ -61,29 +63,35 @@ pub async fn serve<I, O, E, S>(
         Err(refusal) => {
             // Who does not read holds its place among the strangers no longer than who does.
             let end = end.max(Instant::now() + FAREWELL);
-            drop(timeout_at(end, refuse(&hub, outgoing, refusal)).await);
+            drop(timeout_at(end, refuse(&app, &hub, outgoing, refusal, from)).await);
             return;
         }
     };
     drop(stranger);
     app.metrics().link_opened();
-    tracing::info!(org = %link.org(), connection = %connection.id, "orchestrator connected");
-    let code = tokio::select! {
-        code = connection.closed() => code,
-        code = write(&hub, &connection, &mut outgoing) => code,
-        code = read(&app, &hub, &link, &connection, &mut incoming) => code,
-        code = look_at_key(&app, &hub, &link) => code,
+    tracing::info!(
+        org = %link.org(), connection = %connection.id, key = %link.key(), from = from.map(display),
+        "orchestrator connected"
+    );
+    let end = tokio::select! {
+        code = connection.closed() => End::Ours(code),
+        end = write(&hub, &connection, &mut outgoing) => end,
+        end = read(&app, &hub, &link, &connection, &mut incoming) => end,
+        code = look_at_key(&app, &hub, &link) => End::Ours(code),
         never = news::tell_trust(&app, &hub, &link, &connection) => match never {},
         never = news::tell_peers(&hub, &connection) => match never {},
         never = join::serve(&hub, &connection) => match never {},
     };
-    connection.close(code);
+    let (code, by) = match end {
+        End::Theirs(code) => (code, "orchestrator"),
+        End::Ours(code) => (code.code(), "server"),
+    };
     hub.dismiss(&connection);
-    app.metrics().link_closed(code.code());
-    tracing::info!(
-        org = %link.org(), connection = %connection.id, code = code.code(), "link closed"
-    );
-    say_goodbye(&hub, outgoing, code, "").await;
+    app.metrics().link_closed(code);
+    tracing::info!(org = %link.org(), connection = %connection.id, code, by, "link closed");
+    if let End::Ours(code) = end {
+        say_goodbye(&hub, outgoing, code, "").await;
+    }
 }
 
 /// Ends when the key does. A revocation closes the connection at once; this is the net below, for
@@ -96,114 +104,10 @@ async fn look_at_key(app: &App, hub: &Hub, link: &Link) -> CloseCode {
             Ok(false) => return CloseCode::Unauthorized,
             // A database that is away says nothing about the key.
             Err(trouble) => {
-                tracing::warn!(error = &trouble as &dyn std::error::Error, "key not looked at");
+                let error = &trouble as &dyn std::error::Error;
+                tracing::warn!(org = %link.org(), key = %link.key(), error, "key not looked at");
             }
         }
-    }
-}
-
-/// Authenticates, and takes the connection in.
-async fn admit<I, E>(
-    app: &App,
-    hub: &Hub,
-    incoming: &mut I,
-    end: Instant,
-) -> Result<(Link, Arc<Connection>), Refusal>
-where
-    I: Stream<Item = Result<Received, E>> + Unpin,
-{
-    let request = first_frame(incoming, end).await?;
-    if request.protocol_version < PROTOCOL_VERSION {
-        let reason = format!("protocol version {PROTOCOL_VERSION} or later is needed");
-        return Err(Refusal::new(CloseCode::ProtocolError, reason));
-    }
-    let link = access::enter_link(app, &request.token).await.map_err(refused)?;
-    let admitted = hub.admit(&link).map_err(|error| refused(Trouble::from(error).into()))?;
-    let connection = match admitted {
-        Admitted::In(connection) => connection,
-        Admitted::Leaving => {
-            return Err(Refusal::new(CloseCode::GoingAway, "the server is shutting down"));
-        }
-        Admitted::Full => {
-            let most = hub.limits.connections;
-            let reason = format!("the organization has {most} connections, which is the most");
-            return Err(Refusal::new(CloseCode::LimitReached, reason));
-        }
-    };
-    // Asked again now that a revocation would find the connection: none can fall in between.
-    if let Some(capabilities) = &request.capabilities {
-        tell(&connection, capabilities);
-    }
-    match welcome(app, &request.token, &link, &connection).await {
-        Ok(()) => Ok((link, connection)),
-        Err(error) => {
-            hub.dismiss(&connection);
-            Err(refused(error))
-        }
-    }
-}
-
-async fn welcome(
-    app: &App,
-    token: &str,
-    link: &Link,
-    connection: &Connection,
-) -> Result<(), EnterError> {
-    access::enter_link(app, token).await?;
-    let org = orgs::of_link(app, link).await?;
-    let success = AuthSuccess {
-        connection_id: connection.id.to_string(),
-        org_public_alias: Some(org.alias.to_string()),
-        org_id: Some(org.id.to_string()),
-        provenance_issuer: None,
-    };
-    connection.outbox.answer(&ToOrchestrator::AuthSuccess(success)).await;
-    Ok(())
-}
-
-fn refused(error: EnterError) -> Refusal {
-    let code = match &error {
-        EnterError::Trouble(trouble) => {
-            tracing::error!(error = trouble as &dyn std::error::Error, "link not checked");
-            CloseCode::Internal
-        }
-        _ => CloseCode::Unauthorized,
-    };
-    Refusal::new(code, error.to_string())
-}
-
-async fn first_frame<I, E>(incoming: &mut I, end: Instant) -> Result<AuthRequest, Refusal>
-where
-    I: Stream<Item = Result<Received, E>> + Unpin,
-{
-    let first = timeout_at(end, incoming.next())
-        .await
-        .map_err(|_| Refusal::new(CloseCode::AuthTimeout, "no `auth.request` came in time"))?;
-    match first {
-        Some(Ok(Received::Text(text))) if text.len() > FIRST_FRAME => {
-            Err(Refusal::new(CloseCode::InvalidMessage, "the first frame has 256 KiB at most"))
-        }
-        Some(Ok(Received::Text(text))) => match FromOrchestrator::parse(&text) {
-            Ok(FromOrchestrator::AuthRequest(request)) => Ok(request),
-            Ok(_) => Err(Refusal::new(CloseCode::Unauthorized, "`auth.request` comes first")),
-            Err(error) => Err(Refusal::new(CloseCode::InvalidMessage, error.to_string())),
-        },
-        Some(Ok(Received::Binary) | Err(_)) => {
-            Err(Refusal::new(CloseCode::InvalidMessage, "frames are text, 25 MiB at most"))
-        }
-        None => Err(Refusal::new(CloseCode::Unauthorized, "closed before `auth.request`")),
-    }
-}
-
-/// Tells the reason in a frame as well as in the close: orchestrators log the frame.
-async fn refuse<O: Sink<Frame> + Unpin>(hub: &Hub, mut outgoing: O, refusal: Refusal) {
-    let Refusal { code, reason } = refusal;
-    tracing::info!(code = code.code(), reason, "link refused");
-    let failure = ToOrchestrator::AuthFailure(AuthFailure { reason: reason.clone() });
-    if let Ok(Ok(())) =
-        timeout(hub.limits.write, outgoing.send(Frame::Text(failure.to_text()))).await
-    {
-        say_goodbye(hub, outgoing, code, &reason).await;
     }
 }
 
@@ -229,15 +133,15 @@ async fn write<O: Sink<Frame> + Unpin>(
     hub: &Hub,
     connection: &Connection,
     outgoing: &mut O,
-) -> CloseCode {
+) -> End {
     loop {
         // A proxy in between closes what is silent; whoever is there answers by itself.
         let next = timeout(hub.limits.ping, connection.outbox.next()).await;
         let frame = next.map_or(Frame::Ping, Frame::Text);
         match timeout(hub.limits.write, outgoing.send(frame)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return CloseCode::GoingAway,
-            Err(_) => return CloseCode::HeartbeatTimeout,
+            Ok(Err(_)) => return End::Theirs(BROKEN),
+            Err(_) => return End::Ours(CloseCode::HeartbeatTimeout),
         }
     }
 }
@@ -249,7 +153,7 @@ async fn read<I, E>(
     link: &Link,
     connection: &Connection,
     incoming: &mut I,
-) -> CloseCode
+) -> End
 where
     I: Stream<Item = Result<Received, E>> + Unpin,
 {
@@ -257,15 +161,19 @@ where
     let mut last_warned: Option<Instant> = None;
     loop {
         let text = match timeout_at(Instant::now() + hub.limits.silence, incoming.next()).await {
-            Err(_) => return CloseCode::HeartbeatTimeout,
-            Ok(None) => return CloseCode::GoingAway,
-            Ok(Some(Err(_))) => return CloseCode::InvalidMessage,
+            Err(_) => return End::Ours(CloseCode::HeartbeatTimeout),
+            Ok(None) => return End::Theirs(BROKEN),
+            Ok(Some(Ok(Received::Closed(code)))) => return End::Theirs(code),
+            Ok(Some(Err(_))) => return End::Ours(CloseCode::InvalidMessage),
             Ok(Some(Ok(Received::Binary))) => String::new(),
             Ok(Some(Ok(Received::Text(text)))) => text,
         };
         let parsed = FromOrchestrator::parse(&text);
-        if is_counted(connection, parsed.as_ref().ok()) {
-            connection.rate.turn(text.len()).await;
+        let bytes = text.len();
+        // Many links may wait at once, and none of them with 25 MiB in hand.
+        drop(text);
+        if is_counted(connection, parsed.as_ref().ok(), bytes) {
+            connection.common.rate.turn(bytes).await;
         }
         match parsed {
             Ok(frame) => {
@@ -277,8 +185,11 @@ where
                 if let Err(trouble) = take(app, hub, link, connection, frame).await {
                     // Without an answer the orchestrator would wait for ever; a new connection
                     // registers again.
-                    tracing::error!(error = &trouble as &dyn std::error::Error, "frame not taken");
-                    return CloseCode::Internal;
+                    tracing::error!(
+                        org = %link.org(), connection = %connection.id,
+                        error = &trouble as &dyn std::error::Error, "frame not taken"
+                    );
+                    return End::Ours(CloseCode::Internal);
                 }
             }
             Err(error) => {
@@ -289,7 +200,7 @@ where
                     tracing::warn!(connection = %connection.id, %error, "frame dropped");
                 }
                 if last_valid.elapsed() > hub.limits.nonsense {
-                    return CloseCode::InvalidMessage;
+                    return End::Ours(CloseCode::InvalidMessage);
                 }
             }
         }
@@ -297,9 +208,9 @@ where
 }
 
 /// Signs of life, and answers that somebody waits for, are taken however much else there is.
-fn is_counted(connection: &Connection, frame: Option<&FromOrchestrator>) -> bool {
+fn is_counted(connection: &Connection, frame: Option<&FromOrchestrator>, bytes: usize) -> bool {
     match frame {
-        Some(FromOrchestrator::Heartbeat(_)) => false,
+        Some(FromOrchestrator::Heartbeat(_)) => bytes > SIGN_OF_LIFE,
         Some(FromOrchestrator::WebhookAck(ack)) => !connection.awaits(&ack.message_id),
         _ => true,
     }
@@ -343,7 +254,7 @@ async fn take(
         // Each update replaces what was known, as a whole (protocol §2.4).
         FromOrchestrator::CapabilitiesUpdate(capabilities) => {
             tell(connection, &capabilities);
-            connection.news.moves.up();
+            connection.common.news.moves.up();
             keep_dashboard_writes(app, link, connection).await
         }
         FromOrchestrator::Heartbeat(_) | FromOrchestrator::AuthRequest(_) => Ok(()),
@@ -375,6 +286,7 @@ async fn keep_dashboard_writes(
     match writes {
         None => Ok(()),
         Some(writes) => {
+            let _turn = connection.common.writes.lock().await;
             orchestrators::keep_dashboard_writes(app, link, cluster.as_deref(), &writes).await
         }
     }

@@ -1,4 +1,4 @@
-//! A socket, as the link sees it.
+//! A socket, as the link sees it. A stream that ends without [`Received::Closed`] has broken off.
 
 /// What arrives.
 #[derive(Debug)]
@@ -7,6 +7,8 @@ pub enum Received {
     Text(String),
     /// Anything else that carries data, which the protocol does not have.
     Binary,
+    /// The last frame, with the number that the other side gives as its reason.
+    Closed(u16),
 }
 
 /// What is sent.

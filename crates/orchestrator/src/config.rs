@@ -29,6 +29,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// How often a sign of life is sent.
     pub heartbeat_every: Duration,
+    /// After how much silence the platform counts as gone: it is heard of at least every 25 s.
+    pub silence: Duration,
     /// How long the first pause before a reconnect is; the following ones grow by half each.
     pub reconnect_base: Duration,
     /// What it can do, as a whole.
@@ -54,6 +56,7 @@ impl Config {
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             sources: Vec::new(),
             heartbeat_every: Duration::from_secs(30),
+            silence: Duration::from_secs(90),
             reconnect_base: Duration::from_secs(1),
             capabilities: no_dashboard(),
             handler: Arc::new(Log),
@@ -108,10 +111,10 @@ impl Source {
     #[must_use]
     pub fn github(app: u64, name: &str, secret: Secret<String>) -> Self {
         let registration = RegisteredSource {
-            provider: Provider::GitHub,
+            provider: Provider::GitHub.into(),
             routing_key: RoutingKey::GitHub { app }.to_string(),
             name: name.to_owned(),
-            subtype: Subtype::GitHubApp,
+            subtype: Subtype::GitHubApp.into(),
             slug: None,
         };
         Self::new(registration, Verification::GitHub { secrets: vec![secret] })
@@ -121,10 +124,10 @@ impl Source {
     #[must_use]
     pub fn generic(key: &RoutingKey, name: &str, verification: Verification) -> Self {
         let registration = RegisteredSource {
-            provider: Provider::Generic,
+            provider: Provider::Generic.into(),
             routing_key: key.to_string(),
             name: name.to_owned(),
-            subtype: Subtype::GenericWebhook,
+            subtype: Subtype::GenericWebhook.into(),
             slug: None,
         };
         Self::new(registration, verification)

@@ -127,15 +127,22 @@ impl Session<'_> {
         let mut heartbeat = interval_at(Instant::now() + every, every);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sweep = interval(SWEEP);
+        let mut heard = Instant::now();
         loop {
             let done = select! {
-                message = self.stream.next() => match read(message) {
-                    Input::Frame(frame) => self.take(*frame),
-                    Input::Noise => Ok(()),
-                    Input::End { code, reason } => return self.ended(code, reason).await,
-                },
+                message = self.stream.next() => {
+                    heard = Instant::now();
+                    match read(message) {
+                        Input::Frame(frame) => self.take(*frame),
+                        Input::Noise => Ok(()),
+                        Input::End { code, reason } => return self.ended(code, reason).await,
+                    }
+                }
                 _ = heartbeat.tick() => self.beat(),
                 _ = sweep.tick() => {
+                    if heard.elapsed() > self.shared.config.silence {
+                        return self.closed(None, "nothing was heard of the platform".to_owned());
+                    }
                     self.table.expire(Instant::now());
                     Ok(())
                 }

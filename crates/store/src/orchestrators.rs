@@ -29,12 +29,26 @@ impl Store {
             .limit(KEPT)
             .all(&self.read)
             .await?;
-        let pair = |row: row::Model| {
-            let writes = serde_json::from_str(&row.dashboard_writes);
-            Ok((row.name.clone(), writes.or_corrupt(TABLE, &row.name)?))
-        };
+        let pair = |row: row::Model| Ok((row.name.clone(), writes(row)?));
         rows.into_iter().map(pair).collect()
     }
+
+    /// What one cluster lets the dashboard write, in the eyes of its orchestrators.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn kept_dashboard_writes(
+        &self,
+        grant: &Granted<perm::Link, OrgId>,
+        cluster: &str,
+    ) -> Result<Option<DashboardWrites>, StoreError> {
+        let key = (grant.tenant().to_string(), cluster.to_owned());
+        row::Entity::find_by_id(key).one(&self.read).await?.map(writes).transpose()
+    }
+}
+
+fn writes(row: row::Model) -> Result<DashboardWrites, StoreError> {
+    serde_json::from_str(&row.dashboard_writes).or_corrupt(TABLE, &row.name)
 }
 
 impl RecordTx {

@@ -5,7 +5,7 @@ use kici_model::page::{Limit, Page, Position};
 use kici_model::text::OrgName;
 use kici_model::{OrgId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{LockType, Query, SelectStatement};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
     QueryOrder, QueryResult, QuerySelect, Statement,
@@ -204,6 +204,16 @@ pub(crate) async fn lock(db: &impl ConnectionTrait, org: &OrgId) -> Result<(), S
 }
 
 /// A text and not a query to be put together: with some requests it is half of their work.
+/// The organisation where it may be used, as a part of another query.
+pub(crate) fn active(org: &OrgId) -> SelectStatement {
+    Query::select()
+        .column(row::Column::Id)
+        .from(row::Entity)
+        .and_where(row::Column::Id.eq(org.as_str()))
+        .and_where(row::Column::DisabledAt.is_null())
+        .to_owned()
+}
+
 const FIND: &str = "SELECT id, alias, name, disabled_at, created_at FROM orgs WHERE id = $1";
 
 async fn find(db: &impl ConnectionTrait, id: &OrgId) -> Result<Option<Org>, StoreError> {

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 
 use crate::error::OrCorrupt;
-use crate::{RecordTx, Store, StoreError, page};
+use crate::{RecordTx, Store, StoreError, orgs, page};
 
 const TABLE: &str = "sources";
 /// How many sources of one name are looked at.
@@ -43,7 +43,7 @@ impl Store {
         .try_map(source)
     }
 
-    /// The source with this routing key.
+    /// The source with this routing key, where its organisation may be used.
     ///
     /// # Errors
     /// The database fails.
@@ -55,12 +55,13 @@ impl Store {
         let found = row::Entity::find()
             .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
             .filter(row::Column::RoutingKey.eq(key.to_string()))
+            .filter(row::Column::OrgId.in_subquery(orgs::active(grant.tenant())))
             .one(&self.read)
             .await?;
         found.map(source).transpose()
     }
 
-    /// The generic sources that a URL segment can mean, the likeliest first: the one whose routing key
+    /// The generic sources of an organisation that may be used which a URL segment can mean, the likeliest first: the one whose routing key
     /// ends in it, then those that are called so, the one registered last before the others.
     ///
     /// # Errors
@@ -75,6 +76,7 @@ impl Store {
         let found = row::Entity::find()
             .filter(row::Column::OrgId.eq(org.as_str()))
             .filter(row::Column::RoutingKey.starts_with("generic:"))
+            .filter(row::Column::OrgId.in_subquery(orgs::active(org)))
             .filter(Condition::any().add(by_key.clone()).add(row::Column::Name.eq(segment)))
             .order_by_desc(Expr::expr(Expr::case(by_key, 1).finally(0)))
             .order_by_desc(row::Column::RegisteredAt)
@@ -115,7 +117,7 @@ impl RecordTx {
         &mut self,
         grant: &Granted<perm::Link, OrgId>,
     ) -> Result<usize, StoreError> {
-        crate::orgs::lock(&self.tx, grant.tenant()).await?;
+        orgs::lock(&self.tx, grant.tenant()).await?;
         let all = row::Entity::find().filter(row::Column::OrgId.eq(grant.tenant().as_str()));
         Ok(usize::try_from(all.count(&self.tx).await?).unwrap_or(usize::MAX))
     }

@@ -21,8 +21,8 @@ pub use frame::{FrameError, FromOrchestrator, Heartbeat, ToOrchestrator};
 pub use join::{JoinRequest, JoinResponse, JoinRoute, NoJoinToken};
 pub use peers::{OrchRole, Peer, PeerUpdate};
 pub use sources::{
-    Accepted, RegisteredSource, Rejected, SourceDeregister, SourceDeregisterAck, SourceRegister,
-    SourceRegisterAck,
+    Accepted, Known, RegisteredSource, Rejected, SourceDeregister, SourceDeregisterAck,
+    SourceRegister, SourceRegisterAck,
 };
 pub use text::shorten;
 pub use webhook::{AckResult, WebhookAck, WebhookRelayChunk, WebhookRelayStart};

@@ -1,18 +1,23 @@
 //! What an orchestrator serves (protocol §7). The first registration of a connection is the whole
 //! list; later ones are deltas, and removal is always a `source.deregister`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::str::FromStr;
 
 use kici_model::sources::{Provider, Subtype};
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::MAX_MESSAGE_ID;
 
 /// The sources that a connection serves.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceRegister {
     /// Comes back in the ack.
+    #[serde(deserialize_with = "message_id")]
     pub message_id: String,
     /// All of them at first, then what was added or changed. Those behind the first 10,000 are passed
     /// over.
@@ -39,17 +44,57 @@ pub struct SourceRegister {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegisteredSource {
-    /// The kind of provider.
-    pub provider: Provider,
+    /// The kind of provider. One that is not known costs this source alone.
+    pub provider: Known<Provider>,
     /// Which deliveries are for it.
     pub routing_key: String,
     /// What its operator calls it.
     pub name: String,
-    /// The kind of source.
-    pub subtype: Subtype,
+    /// The kind of source. The same.
+    pub subtype: Known<Subtype>,
     /// The provider's own short name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slug: Option<String>,
+}
+
+/// A word that this version knows, or another one, cut at 100 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known<T> {
+    /// A known one.
+    Word(T),
+    /// Another one.
+    Other(String),
+}
+
+impl<T> From<T> for Known<T> {
+    fn from(word: T) -> Self {
+        Self::Word(word)
+    }
+}
+
+impl<T: Serialize> Serialize for Known<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Word(word) => word.serialize(serializer),
+            Self::Other(text) => text.serialize(serializer),
+        }
+    }
+}
+
+impl<'de, T: FromStr> Deserialize<'de> for Known<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Ok(text.parse().map_or_else(|_| Self::Other(crate::shorten(&text, 100)), Self::Word))
+    }
+}
+
+/// Ids are never cut: a frame with one that is too long is no frame.
+fn message_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    if id.chars().count() > MAX_MESSAGE_ID {
+        return Err(D::Error::custom("`messageId` is too long"));
+    }
+    Ok(id)
 }
 
 /// The answer to a registration, also to an empty one.
@@ -89,6 +134,7 @@ pub struct Rejected {
 #[serde(rename_all = "camelCase")]
 pub struct SourceDeregister {
     /// Comes back in the ack.
+    #[serde(deserialize_with = "message_id")]
     pub message_id: String,
     /// Their routing keys. Those behind the first 1,000 are passed over.
     #[serde(deserialize_with = "first::<_, _, 1_000>")]

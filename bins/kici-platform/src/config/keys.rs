@@ -26,7 +26,7 @@ pub(crate) const KEYS: &[Key] = &[
         "server",
         "public_url",
         None,
-        "Where browsers and webhook providers reach the server, such as `https://ci.example.org`. Left out, it is the address that the server listens on.",
+        "Where browsers and webhook providers reach the server, such as `https://ci.example.org`. Left out, orchestrators are told no address for webhooks, and invitations carry no link.",
     ),
     key(
         "server",
@@ -141,7 +141,7 @@ pub(crate) const KEYS: &[Key] = &[
         "limits",
         "deliveries_from_address_per_minute",
         Some("6000"),
-        "How many deliveries may come from one address, to all sources together; 0 is without a limit. Behind a proxy that is not in `server.trusted_proxies` everybody has the proxy's address.",
+        "How many deliveries may come from one address to one organization, and to organizations and sources that are not there; 0 is without a limit. Behind a proxy that is not in `server.trusted_proxies` everybody has the proxy's address.",
     ),
     key(
         "log",

@@ -18,6 +18,14 @@ fn ping() -> Vec<u8> {
     [vec![0x89, 0x80 | 125, 0, 0, 0, 0], vec![b' '; 125]].concat()
 }
 
+/// The head of a text frame of `bytes`, masked with nothing.
+fn text_head(bytes: usize) -> Vec<u8> {
+    let mut head = vec![0x81, 0x80 | 127];
+    head.extend((bytes as u64).to_be_bytes());
+    head.extend([0; 4]);
+    head
+}
+
 /// A socket of the link that nobody reads: what arrives stays in its buffers.
 async fn deaf(platform: &TestPlatform) -> TcpStream {
     let mut socket = TcpStream::connect(platform.address()).await.unwrap();
@@ -41,9 +49,14 @@ async fn platform(database: &Database, limits: Limits) -> TestPlatform {
 async fn answers_to_pings_that_nobody_reads_do_not_pile_up() {
     const SENT: usize = 64 * 1024 * 1024;
     let database = Database::sqlite().await.unwrap();
-    let limits = Limits { authentication: PATIENCE * 10, ..Limits::default() };
-    let platform = platform(&database, limits).await;
+    let platform = platform(&database, Limits::default()).await;
+    let org = TestOrg::create(&platform, "Acme").await.unwrap();
+    let (_, key) = org.orchestrator_key(&platform).await.unwrap();
     let mut socket = deaf(&platform).await;
+    let auth = json!({"type": "auth.request", "token": key, "protocolVersion": 1}).to_string();
+    socket.write_all(&[text_head(auth.len()), auth.into_bytes()].concat()).await.unwrap();
+    // Once the answer is there, it is known who it is.
+    assert_eq!(socket.read_u8().await.unwrap(), 0x81);
     let many = ping().repeat(500);
     for _ in 0..SENT / many.len() {
         socket.write_all(&many).await.unwrap();
@@ -53,8 +66,28 @@ async fn answers_to_pings_that_nobody_reads_do_not_pile_up() {
         answered += got;
     }
     println!("{} KiB of pings, {} KiB of answers", SENT / 1024, answered / 1024);
-    // What the sockets' own buffers hold, and the 4 MiB of the server.
+    // What the sockets' own buffers hold, and the 8 MiB of the server.
     assert!(answered > 0 && answered < SENT / 2, "{answered} bytes were kept");
+}
+
+/// Of a first frame that announces 25 MiB, and of one in pieces that never ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_stranger_little_is_read() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = Limits { authentication: PATIENCE * 10, ..Limits::default() };
+    let platform = platform(&database, limits).await;
+    let piece = [vec![0x01, 0x80 | 126, 0x7f, 0xff, 0, 0, 0, 0], vec![b' '; 0x7fff]].concat();
+    let next = [vec![0x00, 0x80 | 126, 0x7f, 0xff, 0, 0, 0, 0], vec![b' '; 0x7fff]].concat();
+    for (first, rest) in [(text_head(25 * 1024 * 1024), vec![b' '; 32 * 1024]), (piece, next)] {
+        let mut socket = deaf(&platform).await;
+        socket.write_all(&first).await.unwrap();
+        let mut sent = 0;
+        while socket.write_all(&rest).await.is_ok() {
+            sent += rest.len();
+            assert!(sent < 24 * 1024 * 1024, "all of it is read");
+        }
+        println!("{} KiB were taken", sent / 1024);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

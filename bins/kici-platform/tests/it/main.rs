@@ -31,6 +31,7 @@ mod mail;
 mod members;
 mod metrics;
 mod node_server;
+mod offers;
 mod oidc;
 mod orchestrator_keys;
 mod orgs;

@@ -18,6 +18,9 @@ async fn requests_deliveries_and_links_are_counted_on_a_listener_of_their_own() 
     raw.send(serde_json::json!({"type": 7})).await;
     org.request(&platform, Method::GET, "").send().await.unwrap();
     org.request(&platform, Method::GET, "/nothing").send().await.unwrap();
+    let mut stranger = Raw::connect(&platform).await;
+    stranger.send(serde_json::json!({"type": "heartbeat", "timestamp": 1})).await;
+    assert_eq!(stranger.closed().await, 4001);
     let mut unknown = Post::new("{}");
     unknown.app = "1".to_owned();
     unknown.to(&platform, &org).await;
@@ -29,7 +32,12 @@ async fn requests_deliveries_and_links_are_counted_on_a_listener_of_their_own() 
     let start = raw.next().await;
     raw.ack(start["messageId"].as_str().unwrap()).await;
     assert_eq!(delivered.await.unwrap(), 200);
+    // One goes without a word, and one says goodbye.
     drop(raw);
+    Raw::serving(&platform, &org).await.close().await;
+    let mut odd = Post::new("{}");
+    odd.event = String::new();
+    odd.to(&platform, &org).await;
 
     let url = platform.metrics_url().unwrap();
     let wanted = [
@@ -41,7 +49,10 @@ async fn requests_deliveries_and_links_are_counted_on_a_listener_of_their_own() 
         "kici_webhook_bytes_total 2",
         "kici_link_frames_total{result=\"unknown\"} 1",
         "kici_link_frames_total{result=\"malformed\"} 1",
-        "kici_links_closed_total{code=",
+        "kici_webhook_deliveries_total{outcome=\"invalid_header\"} 1",
+        "kici_links_closed_total{code=\"1006\"} 1",
+        "kici_links_closed_total{code=\"1005\"} 1",
+        "kici_links_refused_total{code=\"4001\"} 1",
         "kici_links 0",
     ];
     let read = async || platform.http().get(&url).send().await.unwrap().text().await.unwrap();

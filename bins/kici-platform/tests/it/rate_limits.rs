@@ -194,5 +194,18 @@ async fn each_source_gets_so_many_deliveries_and_each_address_sends_so_many() {
     let error = problem(refused, 429, "rate_limited").await;
     assert_eq!(error["error"], "More than 4 deliveries a minute have come from this address");
     problem(post("2001:db8:0:1::1", "3", "{}").await, 404, "unknown_source").await;
+    // Nor does another organization, whose provider posts from the same address.
+    let other = TestOrg::create(&scene.platform, "Umbrella").await.unwrap();
+    let elsewhere = scene.platform.url(&format!("/webhook/{}/github", other.id));
+    let stray = async |url: &str| {
+        let request = Post::new("{}").headers(scene.platform.http(), url);
+        request.header("x-forwarded-for", "2001:db8::1").body("{}").send().await.unwrap()
+    };
+    problem(stray(&elsewhere).await, 404, "unknown_source").await;
+    // But whoever posts to nobody is counted for all of them.
+    let nobody = |n: u32| scene.platform.url(&format!("/webhook/org_00000000000{n}/github"));
+    problem(stray(&nobody(1)).await, 404, "unknown_source").await;
+    let refused = problem(stray(&nobody(2)).await, 429, "rate_limited").await;
+    assert_eq!(refused["error"], "Too many deliveries from this address were to what is not there");
     assert_eq!(scene.collected.count(), 2);
 }

@@ -1,22 +1,23 @@
 //! What orchestrators say that they serve, and which of it a delivery is for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kici_link::Limits;
 use kici_platform::Options;
-use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
+use kici_testkit::{Database, TestClock, TestOrg, TestPlatform, on_both_databases};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::raw::Raw;
-use crate::support::json as body;
+use crate::support::{Post, json as body, problem};
 
 /// Registers the generic source `id` under the name `name`, and gives the answer.
 async fn register(raw: &mut Raw, org: &TestOrg, id: &str, name: &str) -> Value {
     let key = format!("generic:{}:{id}", org.id);
     let source = json!({"provider": "generic", "routingKey": key, "name": name, "subtype": "generic_webhook"});
     raw.send(json!({"type": "source.register", "messageId": "m", "sources": [source]})).await;
-    raw.next().await
+    raw.next_of("source.register.ack").await
 }
 
 /// Waits until nobody serves what `raw` did.
@@ -48,7 +49,7 @@ async fn meant(platform: &TestPlatform, org: &TestOrg, segment: &str) -> String 
 }
 
 on_both_databases! {
-    async fn a_name_means_the_source_that_is_served_or_the_last_one(database: Database) {
+    async fn a_name_means_the_first_source_that_is_served_or_the_last_one(database: Database) {
         let options = Options {
             limits: Limits { offer: Duration::from_millis(50), ..Limits::default() },
             ..TestPlatform::options(&database)
@@ -63,6 +64,8 @@ on_both_databases! {
         assert_eq!(meant(&platform, &org, "hooks").await, "live");
         let mut third = Raw::serving(&platform, &org).await;
         register(&mut third, &org, "last", "hooks").await;
+        // While both are served, the later one takes nothing from the earlier.
+        assert_eq!(meant(&platform, &org, "hooks").await, "live");
         gone(&platform, &org, third, 1).await;
         assert_eq!(meant(&platform, &org, "hooks").await, "live");
         gone(&platform, &org, second, 0).await;
@@ -71,6 +74,45 @@ on_both_databases! {
         let mut fourth = Raw::serving(&platform, &org).await;
         register(&mut fourth, &org, "another", "old").await;
         assert_eq!(meant(&platform, &org, "old").await, "old");
+    }
+
+    async fn a_disabled_organization_takes_no_deliveries(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let mut raw = Raw::serving(&platform, &org).await;
+        register(&mut raw, &org, "one", "hooks").await;
+        kici_domain::setup::set_disabled(platform.app(), &org.id, true).await.unwrap();
+        problem(Post::new("{}").to(&platform, &org).await, 404, "unknown_source").await;
+        let url = platform.url(&format!("/webhook/{}/generic/hooks", org.id));
+        problem(platform.http().post(&url).send().await.unwrap(), 404, "unknown_source").await;
+    }
+
+    async fn what_an_orchestrator_does_not_know_is_remembered_for_a_moment(database: Database) {
+        let clock = Arc::new(TestClock::default());
+        let options = Options { clock: clock.clone(), ..TestPlatform::options(&database) };
+        let platform = TestPlatform::start_with(options).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let mut raw = Raw::serving(&platform, &org).await;
+        let refuse = async |raw: &mut Raw| {
+            let start = raw.next_of("webhook.relay.start").await;
+            raw.send(json!({
+                "type": "webhook.ack", "messageId": start["messageId"], "deliveryId": "x",
+                "result": "rejected_unknown_source",
+            })).await;
+        };
+        let (answer, ()) = tokio::join!(Post::new("{}").to(&platform, &org), refuse(&mut raw));
+        problem(answer, 404, "rejected_unknown_source").await;
+        // Nobody is asked, and there is no row.
+        problem(Post::new("{}").to(&platform, &org).await, 404, "unknown_source").await;
+        let log = org.request(&platform, Method::GET, "/event-log").send().await.unwrap();
+        assert_eq!(body(log).await["items"].as_array().unwrap().len(), 1);
+        clock.advance(Duration::from_secs(11));
+        let (answer, ()) = tokio::join!(Post::new("{}").to(&platform, &org), refuse(&mut raw));
+        problem(answer, 404, "rejected_unknown_source").await;
+        // Whoever registers is asked at once.
+        register(&mut raw, &org, "one", "x").await;
+        let (answer, ()) = tokio::join!(Post::new("{}").to(&platform, &org), refuse(&mut raw));
+        problem(answer, 404, "rejected_unknown_source").await;
     }
 
     async fn an_organization_has_so_many_sources_and_no_more(database: Database) {

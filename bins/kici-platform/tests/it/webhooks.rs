@@ -223,6 +223,50 @@ on_both_databases! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn generic_headers_tell_the_id_and_the_event_in_their_order() {
+    let database = Database::sqlite().await.unwrap();
+    let platform = TestPlatform::start(&database).await.unwrap();
+    let org = TestOrg::create(&platform, "Acme").await.unwrap();
+    let key = RoutingKey::Generic { org: org.id.clone(), source: "s".into() };
+    let collected = std::sync::Arc::new(kici_orchestrator_core::Collect::default());
+    let sources = [Source::generic(&key, "hooks", Verification::None)];
+    let _orchestrator = org.orchestrator(&platform, sources, collected.clone()).await.unwrap();
+    let url = platform.url(&format!("/webhook/{}/generic/hooks", org.id));
+    let long = "i".repeat(300);
+    type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>, &'a str);
+    let cases: [Case<'_>; 8] = [
+        (
+            &[("x-delivery-id", "1"), ("x-request-id", "2"), ("x-idempotency-key", "3")],
+            Some("1"),
+            "webhook",
+        ),
+        (&[("x-request-id", "2"), ("x-idempotency-key", "3")], Some("2"), "webhook"),
+        (&[("x-idempotency-key", "3"), ("x-event-type", "a")], Some("3"), "a"),
+        (&[("x-delivery-id", " "), ("x-idempotency-key", "4")], Some("4"), "webhook"),
+        (&[("x-event-type", "a"), ("x-gitea-event", "b")], None, "a"),
+        (&[("x-gitea-event", "b"), ("x-github-event", "c")], None, "b"),
+        (&[("x-gitlab-event", "Push Hook")], None, "Push Hook"),
+        (&[("x-delivery-id", &long)], None, "webhook"),
+    ];
+    for (at, (headers, id, event)) in cases.into_iter().enumerate() {
+        let mut request = platform.http().post(&url).body("{}");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        json(request.send().await.unwrap()).await;
+        let got = collected.wait_for_count(at + 1, PATIENCE).await.unwrap();
+        let start = &got[at].start;
+        assert_eq!(start.event, event, "{headers:?}");
+        let own = start.delivery_id.strip_prefix(&format!("{key}:")).unwrap();
+        match id {
+            Some(id) => assert_eq!(own, id, "{headers:?}"),
+            // A new one, or the hash of one that has a form of its own.
+            None => assert!((36..=64).contains(&own.len()), "{own}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn headers_that_github_always_sends_are_asked_for_by_name() {
     let database = Database::sqlite().await.unwrap();
     let scene = Scene::new(&database).await;
@@ -246,6 +290,15 @@ async fn headers_that_github_always_sends_are_asked_for_by_name() {
     let mut odd = Post::new("{}");
     odd.app = "12x".to_owned();
     problem(odd.to(&scene.platform, &scene.org).await, 400, "invalid_header").await;
+    let repository = scene.platform.http().post(&url).body("{}").headers(
+        all.iter()
+            .map(|(name, value)| {
+                let value = if *value == "integration" { "repository" } else { value };
+                (name.parse().unwrap(), value.parse().unwrap())
+            })
+            .collect::<reqwest::header::HeaderMap>(),
+    );
+    problem(repository.send().await.unwrap(), 400, "invalid_header").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! How often deliveries may come. Nobody has verified them yet: an address goes first, so that one sender
-//! does not use up what a source may get.
+//! does not use up what a source may get. It is counted for each organization apart: many have the
+//! addresses of their provider in common.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -19,8 +20,17 @@ impl Limiter {
         org: &str,
         source: &str,
     ) -> Result<Option<Left>, ApiError> {
-        let sender = self.senders.as_ref().zip(address);
-        let sender = sender.map(|(senders, address)| senders.take(network(address)));
+        let address = address.map(network);
+        if let Some((strays, address)) = self.strays.as_ref().zip(address)
+            && strays.is_spent(&address)
+        {
+            let text = "Too many deliveries from this address were to what is not there";
+            return Err(too_many(text, 60));
+        }
+        let sender = self.senders.as_ref().zip(address).map(|(senders, address)| {
+            let key = self.hasher.hash_one((address, org));
+            senders.take(key)
+        });
         allowed(sender, "from this address")?;
         let source = self.sources.as_ref().map(|sources| {
             let key = self.hasher.hash_one((org, source));
@@ -28,6 +38,13 @@ impl Limiter {
         });
         allowed(source, "to this source")?;
         Ok(source.or(sender))
+    }
+
+    /// Counts a delivery to what is not there.
+    pub(crate) fn strayed(&self, address: Option<IpAddr>) {
+        if let Some((strays, address)) = self.strays.as_ref().zip(address) {
+            strays.take(network(address));
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use kici_model::sources::Source;
 use kici_model::{OrgId, RoutingKey};
 use kici_rbac::{SystemTask, perm};
 
+use super::unknown::KEPT;
 use super::{WebhookError, headers, quick};
 use crate::sources::LONGEST;
 use crate::{App, access};
@@ -24,6 +25,8 @@ pub enum Target<'a> {
 pub struct Found {
     pub(super) org: OrgId,
     pub(super) routing_key: RoutingKey,
+    /// How the delivery names it.
+    pub(super) wanted: String,
 }
 
 /// Finds the source that a delivery is for, before its body is read.
@@ -42,12 +45,12 @@ pub async fn find(
     };
     let org: OrgId = org.parse().map_err(|_| WebhookError::UnknownSource)?;
     match known(app, &org, &wanted).await? {
-        Some(source) => Ok(Found { org, routing_key: source.registered.routing_key }),
-        None => {
-            // The event log has no row of it: it belongs to nobody.
-            app.metrics().delivered("unknown_source", 0);
-            Err(WebhookError::UnknownSource)
+        Some(source) => {
+            let (routing_key, wanted) = (source.registered.routing_key, wanted.text());
+            Ok(Found { org, routing_key, wanted })
         }
+        // The event log has no row of it: it belongs to nobody.
+        None => Err(WebhookError::UnknownSource),
     }
 }
 
@@ -96,13 +99,14 @@ async fn known(
         Wanted::Key(key) => quick(app.store.source(&grant, key)).await?,
     };
     if source.is_none() {
-        app.unknown.note(before, org, wanted.text(), app.clock.now());
+        app.unknown.note(before, org, wanted.text(), app.clock.now() + KEPT);
     }
     Ok(source)
 }
 
-/// The source that `segment` means, out of those it can mean, the likeliest first. A name may have been
-/// left behind by a source that was made anew: the one that somebody serves is meant.
+/// The source that `segment` means, out of those it can mean, the one registered last first. A name may
+/// have been left behind by a source that was made anew: one that somebody serves is meant. Of several
+/// it is the first that was registered, so that nobody takes over another's deliveries by its name.
 fn meant(
     mut found: Vec<Source>,
     segment: &str,
@@ -115,7 +119,7 @@ fn meant(
     };
     let at = match found.first() {
         Some(first) if is_exact(first) => 0,
-        _ => found.iter().position(|source| is_served(&key(source))).unwrap_or(0),
+        _ => found.iter().rposition(|source| is_served(&key(source))).unwrap_or(0),
     };
     (!found.is_empty()).then(|| found.swap_remove(at))
 }

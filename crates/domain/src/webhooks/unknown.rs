@@ -1,5 +1,6 @@
-//! Sources that were asked for and are not there. Whoever goes on posting to one costs the database
-//! nothing for a while: a short one, since another process may have taken the registration.
+//! Sources that were asked for and are not there, or not there for their orchestrator. Whoever goes on
+//! posting to one costs nothing for a while: a short one, since another process may have taken the
+//! registration, and an orchestrator that enables a source again says nothing of it (protocol §7).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,9 @@ use std::time::Duration;
 use kici_model::{OrgId, Timestamp};
 
 /// How long a source stays unknown.
-const KEPT: Duration = Duration::from_secs(30);
+pub(super) const KEPT: Duration = Duration::from_secs(30);
+/// How long one does that its orchestrator does not know, or has disabled.
+pub(super) const REFUSED: Duration = Duration::from_secs(10);
 /// How many are remembered; of more the database is asked.
 const MOST: usize = 10_000;
 
@@ -17,7 +20,7 @@ pub(crate) struct Unknown(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    since: HashMap<(OrgId, String), Timestamp>,
+    until: HashMap<(OrgId, String), Timestamp>,
     /// How often something was registered.
     registrations: u64,
 }
@@ -30,30 +33,29 @@ impl Unknown {
     /// `None` where `source` is known not to be there.
     pub(super) fn look(&self, org: &OrgId, source: &str, now: Timestamp) -> Option<Before> {
         let table = self.table();
-        let since = table.since.get(&(org.clone(), source.to_owned()));
-        let is_unknown = since.is_some_and(|since| is_recent(*since, now));
+        let until = table.until.get(&(org.clone(), source.to_owned()));
+        let is_unknown = until.is_some_and(|until| now < *until);
         (!is_unknown).then_some(Before(table.registrations))
     }
 
-    /// Remembers that `source` is not there, unless something was registered since.
-    pub(super) fn note(&self, before: Before, org: &OrgId, source: String, now: Timestamp) {
+    /// Remembers until `until` that `source` is not there, unless something was registered since.
+    pub(super) fn note(&self, before: Before, org: &OrgId, source: String, until: Timestamp) {
         let mut table = self.table();
-        if table.registrations != before.0 {
-            return;
+        if table.registrations == before.0 {
+            table.keep(org, source, until);
         }
-        if table.since.len() >= MOST {
-            table.since.retain(|_, since| is_recent(*since, now));
-        }
-        if table.since.len() < MOST {
-            table.since.insert((org.clone(), source), now);
-        }
+    }
+
+    /// Remembers until `until` that its orchestrator does not know `source`.
+    pub(super) fn refused(&self, org: &OrgId, source: String, until: Timestamp) {
+        self.table().keep(org, source, until);
     }
 
     /// The organisation has registered something.
     pub(crate) fn forget(&self, org: &OrgId) {
         let mut table = self.table();
         table.registrations += 1;
-        table.since.retain(|(other, _), _| other != org);
+        table.until.retain(|(other, _), _| other != org);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -61,8 +63,16 @@ impl Unknown {
     }
 }
 
-fn is_recent(since: Timestamp, now: Timestamp) -> bool {
-    now.micros().saturating_sub(since.micros()).unsigned_abs() < KEPT.as_micros() as u64
+impl Table {
+    fn keep(&mut self, org: &OrgId, source: String, until: Timestamp) {
+        if self.until.len() >= MOST {
+            // Nothing was noted for longer than that, so what is older is over.
+            self.until.retain(|_, kept| *kept + KEPT > until);
+        }
+        if self.until.len() < MOST {
+            self.until.insert((org.clone(), source), until);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -77,10 +87,11 @@ mod tests {
         let org = OrgId::random(&OsEntropy::default()).unwrap();
         let before = unknown.look(&org, "a", now).unwrap();
         unknown.forget(&org);
-        unknown.note(before, &org, "a".to_owned(), now);
+        unknown.note(before, &org, "a".to_owned(), now + KEPT);
         let before = unknown.look(&org, "a", now).unwrap();
-        unknown.note(before, &org, "a".to_owned(), now);
+        unknown.note(before, &org, "a".to_owned(), now + KEPT);
         assert!(unknown.look(&org, "a", now).is_none());
+        assert!(unknown.look(&org, "a", now + KEPT).is_some());
     }
 
     #[test]
@@ -89,8 +100,10 @@ mod tests {
         let org = OrgId::random(&OsEntropy::default()).unwrap();
         for n in 0..MOST + 5 {
             let before = unknown.look(&org, "another", now).unwrap();
-            unknown.note(before, &org, n.to_string(), now);
+            unknown.note(before, &org, n.to_string(), now + KEPT);
         }
-        assert_eq!(unknown.table().since.len(), MOST);
+        assert_eq!(unknown.table().until.len(), MOST);
+        unknown.refused(&org, "late".to_owned(), now + KEPT + KEPT);
+        assert_eq!(unknown.table().until.len(), 1);
     }
 }

@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use kici_domain::{App, Link};
-use kici_wire::{MAX_FRAME, PeerUpdate, ToOrchestrator};
+use kici_wire::{PeerUpdate, ToOrchestrator};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::LARGEST_FRAME;
 use crate::Hub;
 use crate::connection::Connection;
 
@@ -25,15 +26,15 @@ pub(super) async fn tell_trust(
     connection: &Connection,
 ) -> Infallible {
     let mut registrations = connection.registrations.watch();
-    let mut changes = connection.news.changes.watch();
+    let mut changes = connection.common.news.changes.watch();
     let mut told = None;
     let mut pause = hub.limits.key_check;
     registered(&mut registrations).await;
     loop {
-        match connection.news.trust(app, link, hub.limits.key_check).await {
+        match connection.common.news.trust(app, link, hub.limits.key_check).await {
             Ok(frame) if told.as_ref() == Some(&frame) => pause = hub.limits.key_check,
             Ok(frame) => {
-                if frame.len() <= MAX_FRAME {
+                if frame.len() <= LARGEST_FRAME {
                     connection.outbox.answer_text(frame.to_string()).await;
                 } else {
                     tracing::error!(org = %link.org(), "more people and teams than a frame holds");
@@ -60,7 +61,7 @@ pub(super) async fn tell_trust(
 /// Tells who else serves the same sources, whenever that is somebody else.
 pub(super) async fn tell_peers(hub: &Hub, connection: &Connection) -> Infallible {
     let mut registrations = connection.registrations.watch();
-    let mut moves = connection.news.moves.watch();
+    let mut moves = connection.common.news.moves.watch();
     let mut told = Vec::new();
     registered(&mut registrations).await;
     loop {

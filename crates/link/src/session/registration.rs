@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use kici_domain::{App, Link, Trouble, sources};
 use kici_model::RoutingKey;
 use kici_wire::{
-    MAX_MESSAGE_ID, Rejected, SourceDeregister, SourceDeregisterAck, SourceRegister,
-    SourceRegisterAck, ToOrchestrator, shorten,
+    Rejected, SourceDeregister, SourceDeregisterAck, SourceRegister, SourceRegisterAck,
+    ToOrchestrator, shorten,
 };
 
 use super::keep_dashboard_writes;
@@ -27,7 +27,7 @@ pub(super) async fn register(
     connection: &Connection,
     register: SourceRegister,
 ) -> Result<(), Trouble> {
-    let Some(message_id) = bounded(register.message_id) else { return Ok(()) };
+    let turn = connection.common.writes.lock().await;
     // Those of this connection count together, since later registrations only add.
     let served: BTreeSet<String> =
         connection.about().serves.iter().map(ToString::to_string).collect();
@@ -58,6 +58,8 @@ pub(super) async fn register(
         about.serves.extend(done.serves);
         about.is_registered = true;
     }
+    // Until it is known who serves what: a sibling may be deregistering the same.
+    drop(turn);
     hub.supersede(connection);
     keep_dashboard_writes(app, link, connection).await?;
     let too_many = beyond.into_iter().map(|source| Rejected {
@@ -65,13 +67,13 @@ pub(super) async fn register(
         reason: format!("one connection serves {} sources at most", hub.limits.sources),
     });
     let ack = SourceRegisterAck {
-        message_id,
+        message_id: register.message_id,
         accepted: done.accepted,
         rejected: done.rejected.into_iter().chain(too_many).take(REJECTED).collect(),
     };
     connection.outbox.answer(&ToOrchestrator::SourceRegisterAck(ack)).await;
     connection.registrations.up();
-    connection.news.moves.up();
+    connection.common.news.moves.up();
     Ok(())
 }
 
@@ -82,7 +84,7 @@ pub(super) async fn deregister(
     connection: &Connection,
     deregister: SourceDeregister,
 ) -> Result<(), Trouble> {
-    let Some(message_id) = bounded(deregister.message_id) else { return Ok(()) };
+    let turn = connection.common.writes.lock().await;
     let named = deregister.routing_keys.iter().take(hub.limits.sources);
     let named: BTreeSet<RoutingKey> = named.filter_map(|key| key.parse().ok()).collect();
     // What another connection of the organization still serves stays known.
@@ -97,13 +99,9 @@ pub(super) async fn deregister(
         }
     }
     let removed = removed.iter().map(ToString::to_string).collect();
-    let ack = SourceDeregisterAck { message_id, removed };
+    drop(turn);
+    let ack = SourceDeregisterAck { message_id: deregister.message_id, removed };
     connection.outbox.answer(&ToOrchestrator::SourceDeregisterAck(ack)).await;
-    connection.news.moves.up();
+    connection.common.news.moves.up();
     Ok(())
-}
-
-/// Ids are never cut: a frame with one that is too long is dropped.
-fn bounded(message_id: String) -> Option<String> {
-    (message_id.chars().count() <= MAX_MESSAGE_ID).then_some(message_id)
 }

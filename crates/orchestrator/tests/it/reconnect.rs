@@ -82,6 +82,18 @@ async fn it_waits_for_a_platform_that_is_not_there_yet() {
 }
 
 #[tokio::test]
+async fn who_says_nothing_for_too_long_is_left() {
+    let peer = Peer::bind().await;
+    let silence = Duration::from_millis(300);
+    let orchestrator = Orchestrator::start(Config { silence, ..peer.config() });
+    let _mute = peer.welcome().await;
+    // It is looked at each second.
+    peer.welcome().await;
+    let status = orchestrator.wait_for_closes(1, PATIENCE).await.unwrap();
+    assert_eq!(status.closes[0].reason, "nothing was heard of the platform");
+}
+
+#[tokio::test]
 async fn a_frame_over_the_limit_ends_the_connection_and_a_new_one_begins() {
     let peer = Peer::bind().await;
     let orchestrator = Orchestrator::start(peer.config());
