@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kici_domain::{App, audit};
 use kici_model::Timestamp;
 use kici_model::audit::{AuditFilter, AuditRecord, Outcome};
+use kici_model::text::ActionFilter;
 use kici_rbac::perm;
 use poem::web::Data;
 use poem_openapi::param::Query;
@@ -76,7 +77,7 @@ impl Audit {
         #[oai(name = "actorId")]
         actor: Query<Option<String>>,
         /// Only this action; with a dot at its end, such as `member.`, all that begin with it.
-        action: Query<Option<String>>,
+        action: Query<Option<Txt<ActionFilter>>>,
         /// Only what was done to this.
         #[oai(name = "targetId")]
         target: Query<Option<String>>,
@@ -92,7 +93,7 @@ impl Audit {
         let limit = page::limit(limit.0)?;
         let filter = AuditFilter {
             actor: page::plain(actor.0),
-            action: page::plain(action.0),
+            action: action.0.map(|action| action.0),
             target: page::plain(target.0),
             outcome: outcome.0.map(|outcome| outcome.0),
             from: from.0.map(|from| from.0),

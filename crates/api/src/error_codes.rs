@@ -32,6 +32,11 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
         403,
         "Somebody would gain what the caller does not have; the message names the first gain.",
     ),
+    (
+        "idempotency_broken_off",
+        409,
+        "The same request under the same `Idempotency-Key` was begun before, and nobody knows how it ended.",
+    ),
     ("idempotency_key_taken", 422, "The `Idempotency-Key` was used for another request."),
     (
         "idempotency_under_way",

@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kici_domain::idempotency::{self, Begun, Claim};
+use kici_model::TextError;
 use kici_model::audit::Actor;
 use kici_model::idempotency::KeptAnswer;
 use kici_model::text::IdempotencyKey;
@@ -23,7 +24,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// A request that calls itself something, and the claim once a door has made it.
 #[derive(Clone)]
 struct Named {
-    key: IdempotencyKey,
+    key: Result<IdempotencyKey, TextError>,
     fingerprint: String,
     claim: Arc<Mutex<Option<Claim>>>,
 }
@@ -32,8 +33,11 @@ struct Named {
 pub(crate) async fn claim(request: &Request, actor: &Actor) -> Result<()> {
     let Some(named) = request.extensions().get::<Named>() else { return Ok(()) };
     let platform = Platform::of(request)?;
-    let begun =
-        idempotency::begin(&platform.app, actor, named.key.clone(), &named.fingerprint).await;
+    let key = named.key.clone().map_err(|error| {
+        let (path, message) = ("Idempotency-Key".to_owned(), error.to_string());
+        ApiError::fields(vec![FieldError { path, message, position: None }])
+    })?;
+    let begun = idempotency::begin(&platform.app, actor, key, &named.fingerprint).await;
     match begun.map_err(ApiError::from)? {
         Begun::Do(claim) => {
             *named.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim);
@@ -60,10 +64,7 @@ pub(crate) async fn remember<E: Endpoint + 'static>(
     mut request: Request,
     key: HeaderValue,
 ) -> Result<Response> {
-    let key = key.to_str().unwrap_or_default().parse::<IdempotencyKey>().map_err(|error| {
-        let (path, message) = ("Idempotency-Key".to_owned(), error.to_string());
-        ApiError::fields(vec![FieldError { path, message, position: None }])
-    })?;
+    let key = key.to_str().unwrap_or_default().parse();
     let bytes = request.take_body().into_bytes().await?;
     let what = format!("{} {}\n", request.method(), request.uri());
     let fingerprint = kici_domain::sha256(&[what.as_bytes(), &bytes]);

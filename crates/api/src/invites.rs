@@ -19,7 +19,7 @@ use crate::members::MOST_ROLES;
 use crate::org::Org;
 use crate::page;
 use crate::problem::ApiError;
-use crate::routes::Tag;
+use crate::routes::{Platform, Tag};
 use crate::text::Txt;
 
 /// An invitation that nobody has answered yet.
@@ -90,7 +90,11 @@ impl Form for InviteCreate {
     type Command = (Email, BTreeSet<RoleId>);
 
     fn read(fields: &mut Fields) -> Option<Self::Command> {
-        let email = fields.required("email");
+        let email: Option<Email> = fields.required("email");
+        if email.as_ref().is_some_and(|email| !email.to_string().is_ascii()) {
+            let message = "only an address of ASCII characters can be verified, and so invited";
+            fields.refuse("email", message.to_owned());
+        }
         let roles = match fields.is_given("roleIds") {
             true => fields.set("roleIds", MOST_ROLES),
             false => Some(BTreeSet::new()),
@@ -127,23 +131,30 @@ impl Invites {
     async fn create(
         &self,
         org: Org<perm::MembersWrite>,
-        app: Data<&Arc<App>>,
+        platform: Data<&Arc<Platform>>,
         body: Body<InviteCreate>,
     ) -> Result<Created, ApiError> {
-        let (email, roles) = body.0;
-        let sent = invites::create(&app, &org, &email, roles).await?;
+        // A task of its own: a caller that hangs up must not leave an invitation without its mail.
+        let (app, org, (email, roles)) = (platform.app.clone(), org.into_inner(), body.0);
+        let create = async move { invites::create(&app, &org, &email, roles).await };
+        let sent = platform.tasks.spawn(create).await;
+        let sent = sent.map_err(|error| ApiError::bug(&error.to_string()))??;
         Ok(Created::Created(Json(sent.into())))
     }
 
-    /// Send an invitation again; it is open for 7 more days.
+    /// Send an invitation again; it is open for 7 more days, and yours from now on.
     #[oai(path = "/invites/:invite/resend", method = "post", operation_id = "invites_resend")]
     async fn resend(
         &self,
         org: Org<perm::MembersWrite>,
         invite: Path<Txt<InviteId>>,
-        app: Data<&Arc<App>>,
+        platform: Data<&Arc<Platform>>,
     ) -> Result<Json<InviteSent>, ApiError> {
-        Ok(Json(invites::resend(&app, &org, &invite.0.0).await?.into()))
+        // A task of its own, as in `create`.
+        let (app, org) = (platform.app.clone(), org.into_inner());
+        let resend = async move { invites::resend(&app, &org, &invite.0.0).await };
+        let sent = platform.tasks.spawn(resend).await;
+        Ok(Json(sent.map_err(|error| ApiError::bug(&error.to_string()))??.into()))
     }
 
     /// Take an invitation back.

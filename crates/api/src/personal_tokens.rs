@@ -80,6 +80,10 @@ pub(crate) struct PersonalTokenCreated {
     name: String,
     /// When it stops working by itself.
     expires_at: Option<String>,
+    /// `user`, or `agent` for a program that acts for the person.
+    kind: String,
+    /// The most that it can do; `null` where it can do all that the person can.
+    scopes: Option<Permissions>,
 }
 
 #[derive(ApiResponse)]
@@ -102,7 +106,16 @@ impl Form for PersonalTokenCreate {
 
     fn read(fields: &mut Fields) -> Option<NewPersonalToken> {
         let (name, days) = (fields.required("name"), fields.number("expiresInDays", 1..=MOST_DAYS));
-        // Newer command lines call them so; left unread, they would get a token without bounds.
+        // Newer command lines call them so; left unread, they would get a token without bounds. So would
+        // whoever mistypes the word, on a route that passes over what it does not know.
+        for near in ["scope", "permission"] {
+            if fields.has(near) {
+                fields.refuse(
+                    near,
+                    "is not known; the bounds of a token are called `scopes`".to_owned(),
+                );
+            }
+        }
         let (scopes, permissions) = (fields.matrix("scopes"), fields.matrix("permissions"));
         let agent = fields.optional("agentLabel");
         let is_agent =
@@ -157,6 +170,8 @@ impl PersonalTokens {
             token: made.token.reveal().to_owned(),
             name: pat.name.to_string(),
             expires_at: pat.expires_at.map(|at| at.to_string()),
+            kind: kind(&pat),
+            scopes: pat.scopes.map(Permissions),
         })))
     }
 
@@ -173,12 +188,16 @@ impl PersonalTokens {
     }
 }
 
+fn kind(pat: &model::PersonalToken) -> String {
+    if pat.agent.is_some() { "agent" } else { "user" }.to_owned()
+}
+
 impl From<model::PersonalToken> for PersonalToken {
     fn from(pat: model::PersonalToken) -> Self {
         Self {
             id: pat.id.to_string(),
             name: pat.name.to_string(),
-            kind: if pat.agent.is_some() { "agent" } else { "user" }.to_owned(),
+            kind: kind(&pat),
             agent_label: pat.agent.map(|label| label.to_string()),
             prefix: pat.shown,
             scopes: pat.scopes.map(Permissions),

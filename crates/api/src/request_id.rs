@@ -8,6 +8,7 @@ use std::time::Instant;
 use kici_domain::metrics::Metrics;
 use kici_model::text::RequestId;
 use kici_model::{Entropy, EntropyError, TextError};
+use poem::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use poem::http::{HeaderValue, Method, Uri};
 use poem::{Request, Response, Result};
 use poem_openapi::OperationId;
@@ -42,6 +43,10 @@ impl Arrived {
         if let Ok(value) = HeaderValue::from_str(self.id.as_str()) {
             response.headers_mut().insert(HEADER, value);
         }
+        // Answers are for who has asked, and are what they say that they are.
+        let headers = response.headers_mut();
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let (status, after) = (response.status().as_u16(), self.begun.elapsed());
         let operation = response.data::<OperationId>().map_or("", |id| id.0);
         metrics.answered(operation, status, after);

@@ -207,7 +207,7 @@ impl ServiceAccounts {
     #[oai(path = "/service-accounts", method = "post", operation_id = "service_accounts_create")]
     async fn create(
         &self,
-        org: Org<perm::ApiKeysWrite>,
+        org: Org<perm::ApiKeysAdmin>,
         app: Data<&Arc<App>>,
         body: Body<ServiceAccountCreate>,
     ) -> Result<Created, ApiError> {
@@ -223,7 +223,7 @@ impl ServiceAccounts {
     )]
     async fn update(
         &self,
-        org: Org<perm::ApiKeysWrite>,
+        org: Org<perm::ApiKeysAdmin>,
         account: Path<Txt<ServiceAccountId>>,
         app: Data<&Arc<App>>,
         body: Body<ServiceAccountUpdate>,
@@ -279,7 +279,7 @@ impl ServiceAccounts {
     )]
     async fn create_key(
         &self,
-        org: Org<perm::ApiKeysWrite>,
+        org: Org<perm::ApiKeysAdmin>,
         account: Path<Txt<ServiceAccountId>>,
         app: Data<&Arc<App>>,
         body: Body<ServiceAccountKeyCreate>,

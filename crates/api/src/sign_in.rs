@@ -24,7 +24,7 @@ use crate::credentials::Knock;
 use crate::me::Arrival;
 use crate::problem::ApiError;
 use crate::request_id;
-use crate::routes::Tag;
+use crate::routes::{Platform, Tag};
 
 /// From where somebody has signed in.
 #[derive(Debug, Object)]
@@ -100,8 +100,12 @@ impl<'a> ApiExtractor<'a> for Leaving {
         _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
+        let platform = Platform::of(request)?;
+        let address = platform.limiter.stranger(request, platform)?;
         let knock = Knock::of_browser(request)?;
-        sessions::end(knock.app, knock.caller()).await.map_err(ApiError::from)?;
+        if !sessions::end(knock.app, knock.caller()).await.map_err(ApiError::from)? {
+            platform.limiter.failed(address);
+        }
         Ok(Self { forget: Cookie::Session.forget(knock.app)? })
     }
 }

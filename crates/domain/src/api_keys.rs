@@ -117,7 +117,8 @@ pub async fn create(
 ) -> Result<(Made, ApiKey), ApiKeysError> {
     let (mut tx, org) = org.begin(app).await?;
     let made = add(app, &org, &mut tx, wanted).await?;
-    quotas::API_KEYS.keeps(tx.count_keys(org.grant(), TokenKind::ApiKey).await?)?;
+    quotas::API_KEYS
+        .keeps(tx.count_keys(org.grant(), TokenKind::ApiKey, app.clock.now()).await?)?;
     let entry = org.audit(app, Action::ApiKeyCreated, &made.0.id)?;
     let details = json!({"name": wanted.name.as_str(), "permissions": wanted.permissions});
     tx.commit(entry.with(details)).await?;
@@ -152,7 +153,8 @@ pub async fn rotate(
         return Err(ApiKeysError::Rotated);
     }
     // Who rotates without an overlap needs no room for it.
-    quotas::API_KEYS.keeps(tx.count_keys(org.grant(), TokenKind::ApiKey).await?)?;
+    quotas::API_KEYS
+        .keeps(tx.count_keys(org.grant(), TokenKind::ApiKey, app.clock.now()).await?)?;
     let entry = org.audit(app, Action::ApiKeyRotated, id)?;
     let details = json!({"successor": made.0.id.as_str(), "overlapDays": overlap_days});
     tx.commit(entry.with(details)).await?;

@@ -12,7 +12,8 @@ use crate::{App, Fault, Kind, Trouble};
 
 /// How long answers are kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// After how long a request without an answer counts as broken off, by a crash of the server.
+/// After how long a request without an answer counts as broken off, by a crash of the server or of its
+/// database.
 const BROKEN_OFF: Duration = Duration::from_secs(60);
 
 /// Why a request under a key was not done.
@@ -24,6 +25,12 @@ pub enum IdempotencyError {
     /// The same request is being done.
     #[error("The same request is under way; ask again in a moment")]
     UnderWay,
+    /// It was begun, and nobody knows how it ended. It is not done again: that could be twice.
+    #[error(
+        "The same request was begun before, and the server does not know what became of it; look \
+         whether it was done, and use a new `Idempotency-Key` if not"
+    )]
+    BrokenOff,
     /// It was done, and its answer showed a secret.
     #[error("This was done before: it made `{0}`, and its secret is shown once only")]
     Secret(String),
@@ -42,7 +49,7 @@ impl Fault for IdempotencyError {
     fn kind(&self) -> Kind {
         match self {
             Self::Taken => Kind::Invalid,
-            Self::UnderWay | Self::Secret(_) => Kind::Conflict,
+            Self::UnderWay | Self::BrokenOff | Self::Secret(_) => Kind::Conflict,
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -51,6 +58,7 @@ impl Fault for IdempotencyError {
         match self {
             Self::Taken => "idempotency_key_taken",
             Self::UnderWay => "idempotency_under_way",
+            Self::BrokenOff => "idempotency_broken_off",
             Self::Secret(_) => "secret_shown_once",
             Self::Trouble(trouble) => trouble.code(),
         }
@@ -97,6 +105,7 @@ pub async fn begin(
         }
         Claimed::Answered(answer) => Ok(Begun::Again(answer)),
         Claimed::UnderWay => Err(IdempotencyError::UnderWay),
+        Claimed::BrokenOff => Err(IdempotencyError::BrokenOff),
         Claimed::ByAnother => Err(IdempotencyError::Taken),
     }
 }

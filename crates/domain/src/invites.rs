@@ -9,7 +9,7 @@ use std::time::Duration;
 use kici_model::audit::Action;
 use kici_model::invites::Invite;
 use kici_model::page::{Limit, Page};
-use kici_model::text::Email;
+use kici_model::text::{Email, OrgName};
 use kici_model::{InviteId, RoleId};
 use kici_rbac::escalation::{self, Escalation};
 use kici_rbac::simulate::Assignments;
@@ -167,11 +167,13 @@ pub async fn create(
     })?;
     let entry = org.audit(app, Action::InviteCreated, &invite.id)?;
     let roles: Vec<_> = invite.roles.iter().map(ToString::to_string).collect();
+    let name = tx.org_name(org.grant()).await?;
     tx.commit(entry.with(json!({"email": email.to_string(), "roleIds": roles}))).await?;
-    send(app, &org, invite).await
+    Ok(send(app, name.as_ref(), invite).await)
 }
 
-/// Sends an invitation again, which is open for 7 more days.
+/// Sends an invitation again, which is open for 7 more days and from now on is the caller's: it is they
+/// who must be able to give its roles when it is accepted.
 ///
 /// # Errors
 /// There is no such open one, its roles are more than the caller has, or the server did not do its
@@ -187,9 +189,13 @@ pub async fn resend(
     let after = receives(&tx.org_chart(org.grant()).await?, &invite.roles)?;
     escalation::check(org.effective(), &Effective::none(), &after)?;
     let expires_at = app.clock.now() + OPEN;
-    tx.prolong_invite(org.grant(), id, expires_at).await?;
+    let invited_by = org.actor().person().ok_or(InvitesError::NoPerson)?.clone();
+    let entry = entry.with(json!({"before": {"invitedBy": invite.invited_by.as_str()}}));
+    let invite = Invite { expires_at, invited_by, ..invite };
+    tx.renew_invite(org.grant(), &invite).await?;
+    let name = tx.org_name(org.grant()).await?;
     tx.commit(entry).await?;
-    send(app, &org, Invite { expires_at, ..invite }).await
+    Ok(send(app, name.as_ref(), invite).await)
 }
 
 /// Takes an invitation back.
@@ -241,16 +247,10 @@ pub(crate) fn resolved(
 }
 
 /// The invitation stands by now: that its mail does not go out is told, and no reason to fail.
-async fn send(
-    app: &App,
-    org: &Org<perm::MembersWrite>,
-    invite: Invite,
-) -> Result<Sent, InvitesError> {
+async fn send(app: &App, org: Option<&OrgName>, invite: Invite) -> Sent {
     let base = app.settings.public_url.as_deref();
     let link = base.map(|base| format!("{base}/invites/{}", invite.id));
-    let membership = org.require::<perm::Membership>().map_err(EnterError::from)?;
-    let name = app.store.org(&membership).await?.map(|org| org.name.to_string());
-    let name = name.unwrap_or_default();
+    let name = org.map_or("", OrgName::as_str);
     let mail = Mail {
         to: invite.email.clone(),
         subject: format!("You are invited to {name}"),
@@ -265,5 +265,5 @@ async fn send(
     if !is_mailed {
         tracing::info!(invite = %invite.id, link, "invitation not mailed; pass its link on");
     }
-    Ok(Sent { invite, link, is_mailed })
+    Sent { invite, link, is_mailed }
 }

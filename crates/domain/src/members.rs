@@ -18,6 +18,7 @@ pub use remove::{leave, remove};
 pub use roles::{add, set_roles};
 pub use suspend::{suspend, unsuspend};
 
+use crate::quotas::Full;
 use crate::{EnterError, Fault, Kind, Org, Trouble};
 
 /// Why something could not be done with a member.
@@ -47,6 +48,9 @@ pub enum MembersError {
     /// They would gain what the caller does not have.
     #[error(transparent)]
     Escalation(#[from] Escalation),
+    /// They would have too many roles.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// What the caller held has ended meanwhile.
     #[error(transparent)]
     Enter(#[from] EnterError),
@@ -73,6 +77,7 @@ impl Fault for MembersError {
             Self::OwnersOnly | Self::PersonRequired | Self::Limited | Self::Escalation(_) => {
                 Kind::Denied
             }
+            Self::Full(full) => full.kind(),
             Self::Enter(error) => error.kind(),
             Self::Trouble(trouble) => trouble.kind(),
         }
@@ -87,6 +92,7 @@ impl Fault for MembersError {
             Self::OwnersOnly => "owners_only",
             Self::PersonRequired => "person_required",
             Self::Limited | Self::Escalation(_) => "escalation",
+            Self::Full(full) => full.code(),
             Self::Enter(error) => error.code(),
             Self::Trouble(trouble) => trouble.code(),
         }

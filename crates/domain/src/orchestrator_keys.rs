@@ -121,7 +121,7 @@ pub async fn create(
 ) -> Result<(Made, OrchestratorKey), OrchestratorKeysError> {
     let (mut tx, org) = org.begin(app).await?;
     let made = add(app, &org, &mut tx, wanted).await?;
-    let count = tx.count_keys(org.grant(), TokenKind::Orchestrator).await?;
+    let count = tx.count_keys(org.grant(), TokenKind::Orchestrator, app.clock.now()).await?;
     quotas::ORCHESTRATOR_KEYS.keeps(count)?;
     let entry = org.audit(app, Action::OrchestratorKeyCreated, &made.0.id)?;
     let patterns = wanted.patterns.as_ref();
@@ -153,7 +153,7 @@ pub async fn rotate(
         return Err(OrchestratorKeysError::Rotated);
     }
     // Who rotates without an overlap needs no room for it.
-    let count = tx.count_keys(org.grant(), TokenKind::Orchestrator).await?;
+    let count = tx.count_keys(org.grant(), TokenKind::Orchestrator, app.clock.now()).await?;
     quotas::ORCHESTRATOR_KEYS.keeps(count)?;
     let entry = org.audit(app, Action::OrchestratorKeyRotated, id)?;
     let details = json!({"successor": made.0.id.as_str(), "overlapDays": overlap_days});

@@ -1,6 +1,8 @@
 //! How many there can be of what people make. Nobody should feel these bounds; they keep whoever makes
 //! without end from slowing down everybody else, since much of it is read with every request.
 
+use kici_rbac::simulate::{Assignments, Team};
+
 use crate::{Fault, Kind};
 
 /// An organisation or a person has as many of something as can be.
@@ -69,6 +71,17 @@ pub(crate) const SERVICE_ACCOUNT_KEYS: Quota =
 pub(crate) const PERSONAL_TOKENS: Quota = Quota::new("personal access tokens of yours", 500);
 /// That one person belongs to, and whoever makes another.
 pub(crate) const ORGS: Quota = Quota::new("organizations that you are a member of", 200);
+
+/// By how many ways roles reach somebody.
+pub(crate) fn ways(chart: &Assignments, person: &str) -> u64 {
+    let own = chart.people.iter().find(|one| one.id == person).map_or(0, |one| len(&one.roles));
+    let is_in = |team: &&Team| team.members.iter().any(|member| member == person);
+    own + chart.teams.iter().filter(is_in).map(|team| len(&team.roles)).sum::<u64>()
+}
+
+pub(crate) fn len(list: &[String]) -> u64 {
+    u64::try_from(list.len()).unwrap_or(u64::MAX)
+}
 
 #[cfg(test)]
 mod tests {

@@ -175,7 +175,8 @@ pub async fn create(
         let mut after = before.clone();
         after.roles.push(plain(&role));
         let mut giver = Giver::new(org.effective());
-        check_invited(&mut tx, &mut giver, &org, &role.id, [&before, &after]).await?;
+        let invited = tx.invited_roles(org.grant()).await?;
+        check_invited(&invited, &mut giver, &role.id, [&before, &after])?;
     }
     tx.create_role(org.grant(), &role).await.map_err(|error| taken(error, &role.name))?;
     tx.commit(entry.with(told(&role))).await?;
@@ -254,7 +255,8 @@ async fn may_change(
         quotas::PATTERNS.keeps(after.roles.iter().map(|role| len(&role.patterns)).sum())?;
     }
     // A name gives something as well: invitations without roles find theirs by it.
-    check_invited(tx, &mut giver, org, &was.id, [&before, &after]).await
+    let invited = tx.invited_roles(org.grant()).await?;
+    Ok(check_invited(&invited, &mut giver, &was.id, [&before, &after])?)
 }
 
 /// Deletes a role with all its assignments, if it still is what one of `tags` stands for, and says how many
@@ -278,22 +280,18 @@ pub async fn delete(
 
 /// Nobody gives by a change of roles what they do not have to those who are invited: the invitation
 /// may be that of somebody who has it.
-async fn check_invited(
-    tx: &mut WriteTx,
+fn check_invited(
+    invited: &BTreeSet<BTreeSet<RoleId>>,
     giver: &mut Giver<'_>,
-    org: &Org<perm::MembersAdmin>,
     changed: &RoleId,
     [before, after]: [&Assignments; 2],
-) -> Result<(), RolesError> {
+) -> Result<(), Escalation> {
     // A role that is gone makes an invitation void.
     let given = |chart: &Assignments, roles: &BTreeSet<RoleId>| {
         receives(chart, roles).unwrap_or_else(|_| Effective::none())
     };
-    for roles in tx.invited_roles(org.grant()).await? {
-        if !roles.is_empty() && !roles.contains(changed) {
-            continue;
-        }
-        giver.check(&given(before, &roles), &given(after, &roles))?;
+    for roles in invited.iter().filter(|roles| roles.is_empty() || roles.contains(changed)) {
+        giver.check(&given(before, roles), &given(after, roles))?;
     }
     Ok(())
 }

@@ -142,7 +142,7 @@ pub async fn list(
 /// It would do more than the caller, the name is taken, or the server did not do its part.
 pub async fn create(
     app: &App,
-    org: &Org<perm::ApiKeysWrite>,
+    org: &Org<perm::ApiKeysAdmin>,
     wanted: NewServiceAccount,
 ) -> Result<ServiceAccount, ServiceAccountsError> {
     let (mut tx, org) = org.begin(app).await?;
@@ -180,7 +180,7 @@ fn told(account: &ServiceAccount) -> serde_json::Value {
 /// server did not do its part.
 pub async fn update(
     app: &App,
-    org: &Org<perm::ApiKeysWrite>,
+    org: &Org<perm::ApiKeysAdmin>,
     id: &ServiceAccountId,
     change: ServiceAccountChange,
 ) -> Result<ServiceAccount, ServiceAccountsError> {
@@ -246,13 +246,13 @@ pub async fn keys(
 /// part.
 pub async fn create_key(
     app: &App,
-    org: &Org<perm::ApiKeysWrite>,
+    org: &Org<perm::ApiKeysAdmin>,
     id: &ServiceAccountId,
     wanted: &NewServiceAccountKey,
 ) -> Result<(Made, ServiceAccountKey), ServiceAccountsError> {
     let (mut tx, org) = org.begin(app).await?;
     let made = add_key(app, &org, &mut tx, id, wanted).await?;
-    let count = tx.count_keys(org.grant(), TokenKind::ServiceAccount).await?;
+    let count = tx.count_keys(org.grant(), TokenKind::ServiceAccount, app.clock.now()).await?;
     quotas::SERVICE_ACCOUNT_KEYS.keeps(count)?;
     let entry = org.audit(app, Action::ServiceAccountKeyCreated, id)?;
     tx.commit(entry.with(json!({"key": made.0.id.as_str()}))).await?;
@@ -284,7 +284,7 @@ pub async fn rotate_key(
         return Err(ServiceAccountsError::Rotated);
     }
     // Who rotates without an overlap needs no room for it.
-    let count = tx.count_keys(org.grant(), TokenKind::ServiceAccount).await?;
+    let count = tx.count_keys(org.grant(), TokenKind::ServiceAccount, app.clock.now()).await?;
     quotas::SERVICE_ACCOUNT_KEYS.keeps(count)?;
     let entry = org.audit(app, Action::ServiceAccountKeyRotated, id)?;
     let details = json!({
@@ -313,18 +313,15 @@ pub async fn revoke_key(
     Ok(tx.commit(entry.with(json!({"key": key.as_str()}))).await?)
 }
 
-async fn add_key<P>(
+async fn add_key(
     app: &App,
-    org: &Org<P>,
+    org: &Org<perm::ApiKeysAdmin>,
     tx: &mut WriteTx,
     id: &ServiceAccountId,
     wanted: &NewServiceAccountKey,
-) -> Result<(Made, ServiceAccountKey), ServiceAccountsError>
-where
-    P: kici_rbac::Permission,
-{
-    let writes = org.require::<perm::ApiKeysWrite>().map_err(EnterError::from)?;
-    let account = tx.service_account(&writes, id).await?.ok_or(ServiceAccountsError::Missing)?;
+) -> Result<(Made, ServiceAccountKey), ServiceAccountsError> {
+    let account =
+        tx.service_account(org.grant(), id).await?.ok_or(ServiceAccountsError::Missing)?;
     // Whoever holds the token can do what the account can.
     escalation::check(org.effective(), &Effective::none(), &may(account.permissions))?;
     let made_by = org.actor().person().ok_or(ServiceAccountsError::NoPerson)?;
@@ -339,7 +336,7 @@ where
         expires_at: wanted.days.map(|count| created_at + days(count)),
         created_at,
     };
-    tx.create_service_account_key(&writes, id, &new).await?;
+    tx.create_service_account_key(org.grant(), id, &new).await?;
     let key = ServiceAccountKey {
         id: made.id.clone(),
         name: wanted.name.clone(),
@@ -359,7 +356,7 @@ fn may(permissions: Matrix) -> Effective {
 
 async fn find(
     tx: &mut WriteTx,
-    org: &Org<perm::ApiKeysWrite>,
+    org: &Org<perm::ApiKeysAdmin>,
     id: &ServiceAccountId,
 ) -> Result<ServiceAccount, ServiceAccountsError> {
     tx.service_account(org.grant(), id).await?.ok_or(ServiceAccountsError::Missing)

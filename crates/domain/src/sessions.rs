@@ -133,22 +133,23 @@ pub async fn forget(app: &App) -> Result<u64, Trouble> {
     Ok(forgotten)
 }
 
-/// Ends the session that a browser presents; one that is over already, or none at all, is fine.
+/// Ends the session that a browser presents; one that is over already, or none at all, is fine. `false`
+/// where it presents one that opens nothing.
 ///
 /// # Errors
 /// The server did not do its part.
-pub async fn end(app: &App, caller: Caller<'_>) -> Result<(), EnterError> {
+pub async fn end(app: &App, caller: Caller<'_>) -> Result<bool, EnterError> {
     if !matches!(caller.presents, Some(Presents::Cookie(_))) {
-        return Ok(());
+        return Ok(true);
     }
     let me = match access::enter_person(app, caller).await {
-        Err(EnterError::SessionOver) => return Ok(()),
+        Err(EnterError::SessionOver) => return Ok(false),
         entered => entered?,
     };
-    let Means::Session(id) = me.means() else { return Ok(()) };
+    let Means::Session(id) = me.means() else { return Ok(true) };
     match revoke(app, &me, id).await {
         Err(SessionsError::Trouble(trouble)) => Err(trouble.into()),
         // Whatever else is wrong with it, it is over.
-        _ => Ok(()),
+        _ => Ok(true),
     }
 }

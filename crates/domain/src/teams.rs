@@ -8,7 +8,7 @@ use kici_model::text::TeamName;
 use kici_model::{RoleId, TeamId, UserId};
 use kici_rbac::escalation::{Escalation, Giver};
 use kici_rbac::perm;
-use kici_rbac::simulate::{self as charts, Assignments, Change, NotThere, simulate};
+use kici_rbac::simulate::{Change, NotThere, simulate};
 use kici_store::StoreError;
 use serde_json::json;
 
@@ -173,8 +173,9 @@ pub async fn add_member(
     }
     let gained = chart.teams.iter().find(|known| known.id == team.as_str());
     let gained = gained.filter(|team| !team.members.iter().any(|one| one == user.as_str()));
-    quotas::WAYS
-        .keeps(ways(&chart, user.as_str()) + len(gained.map_or(&[], |team| &team.roles)))?;
+    quotas::WAYS.keeps(
+        quotas::ways(&chart, user.as_str()) + quotas::len(gained.map_or(&[], |team| &team.roles)),
+    )?;
     tx.add_to_team(org.grant(), team, user).await?;
     Ok(tx.commit(entry.with(json!({"user": user.as_str()}))).await?)
 }
@@ -222,7 +223,7 @@ pub async fn grant_role(
     let gaining = chart.teams.iter().find(|known| known.id == team.as_str());
     let gaining = gaining.filter(|team| !team.roles.iter().any(|one| one == role.as_str()));
     for person in gaining.iter().flat_map(|team| &team.members) {
-        quotas::WAYS.room(ways(&chart, person))?;
+        quotas::WAYS.room(quotas::ways(&chart, person))?;
     }
     tx.grant_to_team(org.grant(), team, role).await?;
     Ok(tx.commit(entry.with(json!({"role": role.as_str()}))).await?)
@@ -251,15 +252,4 @@ fn taken(error: StoreError, name: &TeamName) -> TeamsError {
         StoreError::Conflict(_) => TeamsError::NameTaken(name.clone()),
         other => other.into(),
     }
-}
-
-/// By how many ways roles reach somebody.
-fn ways(chart: &Assignments, person: &str) -> u64 {
-    let own = chart.people.iter().find(|one| one.id == person).map_or(0, |one| len(&one.roles));
-    let is_in = |team: &&charts::Team| team.members.iter().any(|member| member == person);
-    own + chart.teams.iter().filter(is_in).map(|team| len(&team.roles)).sum::<u64>()
-}
-
-fn len(list: &[String]) -> u64 {
-    u64::try_from(list.len()).unwrap_or(u64::MAX)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::credentials::Means;
 use crate::sources::words;
+use crate::text::ActionFilter;
 use crate::{AuditId, CredentialId, OrgId, ServiceAccountId, Text, TextError, Timestamp, UserId};
 
 /// Who acts.
@@ -148,7 +149,7 @@ pub struct AuditFilter {
     /// Those of this person, key or component.
     pub actor: Option<String>,
     /// Those of this action, or with a dot at its end of all that begin with it.
-    pub action: Option<String>,
+    pub action: Option<ActionFilter>,
     /// Those that were done to this.
     pub target: Option<String>,
     /// Those that ended so.

@@ -24,6 +24,8 @@ pub enum Claimed {
     Answered(KeptAnswer),
     /// The same request has no answer yet.
     UnderWay,
+    /// The same request was begun long ago, and nobody knows what became of it.
+    BrokenOff,
     /// Another request has it.
     ByAnother,
 }

@@ -34,7 +34,33 @@ fn line(name: &str, text: &str, max: usize) -> Result<Box<str>, TextError> {
     if text.chars().any(char::is_control) {
         return Err(TextError::new(format!("{name} must not contain control characters")));
     }
+    if text.chars().any(is_invisible) || has_stray_joiner(text) {
+        return Err(TextError::new(format!("{name} must not contain invisible characters")));
+    }
     Ok(text.into())
+}
+
+/// What is not seen, or turns round what is: two names must not look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Letters of some scripts and some pictures are put together with joiners; ASCII never is.
+fn has_stray_joiner(text: &str) -> bool {
+    let is_joiner = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
+    let is_bare = |c: Option<char>| c.is_none_or(|c| c.is_ascii() || is_joiner(c));
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        if is_joiner(c) && (is_bare(before) || is_bare(rest.peek().copied())) {
+            return true;
+        }
+        before = Some(c);
+    }
+    false
 }
 
 /// Checks that `text` has 1 to `max` printable ASCII characters and no space.
@@ -45,6 +71,16 @@ fn ascii(name: &str, text: &str, max: usize) -> Result<Box<str>, TextError> {
         Err(TextError::new(format!(
             "{name} has 1 to {max} printable ASCII characters and no spaces"
         )))
+    }
+}
+
+/// Checks that `text` has 1 to `max` lower-case letters, `_` and `.`.
+fn dotted(name: &str, text: &str, max: usize) -> Result<Box<str>, TextError> {
+    let is_good = |c: u8| c.is_ascii_lowercase() || c == b'_' || c == b'.';
+    if (1..=max).contains(&text.len()) && text.bytes().all(is_good) {
+        Ok(text.into())
+    } else {
+        Err(TextError::new(format!("{name} has 1 to {max} lower-case letters, `_` and `.`")))
     }
 }
 
@@ -118,6 +154,9 @@ texts! {
     DeliveryId = ascii("a delivery id", 256);
     /// What a request calls itself, so that a repetition is seen as one: 1 to 128 characters.
     IdempotencyKey = ascii("an idempotency key", 128);
+    /// Which actions are looked for in the audit log, such as `member.removed`; with a dot at its end all
+    /// that begin so.
+    ActionFilter = dotted("an action, or its beginning with a dot at the end,", 64);
     /// The word for a provider of accounts, such as `github`: 1 to 32 characters.
     ProviderName = word("a provider's name", 32);
     /// The name of an account at a provider: 1 to 255 characters.
@@ -174,6 +213,14 @@ mod tests {
             assert!(OrgName::from_str(bad).is_err(), "{bad:?}");
         }
         assert!(OrgName::from_str(&"ä".repeat(100)).is_ok(), "characters count, not bytes");
+        for bad in
+            ["Owner\u{200b}", "Ow\u{200d}ner", "\u{202e}renwO", "\u{200b}", "a\u{ad}b", "ü\u{200d}"]
+        {
+            assert!(RoleName::from_str(bad).is_err(), "{bad:?}");
+        }
+        for good in ["👩\u{200d}💻 devs", "می\u{200c}خواهم", "Zoë"] {
+            assert!(RoleName::from_str(good).is_ok(), "{good}");
+        }
     }
 
     #[test]

@@ -36,8 +36,9 @@ impl Store {
     pub async fn api_keys_by_maker(
         &self,
         grant: &Granted<perm::MembersRead, OrgId>,
+        now: Timestamp,
     ) -> Result<Vec<(UserId, Matrix)>, StoreError> {
-        let whose = credentials::of_org(grant.tenant());
+        let whose = credentials::of_org(grant.tenant()).add(credentials::lives(now));
         let rows = credentials::in_use(TokenKind::ApiKey, whose).all(&self.read).await?;
         let pair = |row| key(row).map(|key| (key.created_by, key.permissions));
         rows.into_iter().map(pair).collect()

@@ -2,6 +2,7 @@
 
 use kici_model::audit::{AuditEntry, AuditFilter, AuditRecord, Outcome};
 use kici_model::page::{Limit, Page, Position};
+use kici_model::text::ActionFilter;
 use kici_model::{OrgId, Timestamp};
 use kici_rbac::{Granted, perm};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
@@ -97,10 +98,12 @@ fn columns(
 
 fn condition(filter: &AuditFilter) -> Condition {
     let AuditFilter { actor, action, target, outcome, from, to } = filter;
-    let action = action.as_ref().map(|action| match action.strip_suffix('.') {
-        Some(_) => row::Column::Action.starts_with(action),
-        None => row::Column::Action.eq(action),
-    });
+    let action =
+        action.as_ref().map(ActionFilter::as_str).map(|action| match action.strip_suffix('.') {
+            // No action has a sign in it that means something here.
+            Some(_) => row::Column::Action.starts_with(action),
+            None => row::Column::Action.eq(action),
+        });
     Condition::all()
         .add_option(actor.as_ref().map(|actor| row::Column::ActorId.eq(actor)))
         .add_option(action)

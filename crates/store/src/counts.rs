@@ -9,7 +9,7 @@ use crate::members::memberships;
 use crate::{StoreError, WriteTx, roles, service_accounts, teams};
 
 impl WriteTx {
-    /// How many credentials of a kind the organisation has that are not revoked.
+    /// How many credentials of a kind the organisation has that are neither revoked nor over.
     ///
     /// # Errors
     /// The database fails.
@@ -17,8 +17,9 @@ impl WriteTx {
         &mut self,
         grant: &Granted<P, OrgId>,
         kind: TokenKind,
+        now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let whose = credentials::of_org(grant.tenant());
+        let whose = credentials::of_org(grant.tenant()).add(credentials::lives(now));
         Ok(credentials::in_use(kind, whose).count(&self.tx).await?)
     }
 
@@ -31,11 +32,9 @@ impl WriteTx {
         grant: &Granted<perm::Person, UserId>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let lives = Condition::any()
-            .add(row::Column::ExpiresAt.is_null())
-            .add(row::Column::ExpiresAt.gt(now.to_utc()));
-        let whose =
-            Condition::all().add(row::Column::UserId.eq(grant.tenant().as_str())).add(lives);
+        let whose = Condition::all()
+            .add(row::Column::UserId.eq(grant.tenant().as_str()))
+            .add(credentials::lives(now));
         Ok(credentials::in_use(TokenKind::Personal, whose).count(&self.tx).await?)
     }
 
@@ -69,7 +68,7 @@ impl WriteTx {
     /// The database fails.
     pub async fn count_service_accounts(
         &mut self,
-        grant: &Granted<perm::ApiKeysWrite, OrgId>,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
     ) -> Result<u64, StoreError> {
         let own = service_accounts::row::Column::OrgId.eq(grant.tenant().as_str());
         Ok(service_accounts::row::Entity::find().filter(own).count(&self.tx).await?)

@@ -306,6 +306,13 @@ pub(crate) fn in_use(kind: TokenKind, whose: Condition) -> Select<row::Entity> {
         .filter(row::Column::RevokedAt.is_null())
 }
 
+/// Whether a credential is not over by itself.
+pub(crate) fn lives(now: Timestamp) -> Condition {
+    Condition::any()
+        .add(row::Column::ExpiresAt.is_null())
+        .add(row::Column::ExpiresAt.gt(now.to_utc()))
+}
+
 /// A page of the credentials in use that `whose` describes, oldest first, each read by `read`.
 pub(crate) async fn list<T>(
     store: &Store,

@@ -14,7 +14,7 @@ const TABLE: &str = "idempotency_keys";
 
 impl RecordTx {
     /// Claims a key for the request of this fingerprint, unless another one has it. A claim from
-    /// before `stale` that never got an answer is taken over.
+    /// before `stale` that never got an answer was broken off: what it did may be done.
     ///
     /// # Errors
     /// The database fails.
@@ -26,12 +26,6 @@ impl RecordTx {
         now: Timestamp,
         stale: Timestamp,
     ) -> Result<Claimed, StoreError> {
-        row::Entity::delete_many()
-            .filter(of(caller, key))
-            .filter(row::Column::Status.is_null())
-            .filter(row::Column::CreatedAt.lt(stale.to_utc()))
-            .exec(&self.tx)
-            .await?;
         let row = row::ActiveModel {
             caller: Set(name(caller)),
             key: Set(key.to_string()),
@@ -51,8 +45,13 @@ impl RecordTx {
         if row.fingerprint != fingerprint {
             return Ok(Claimed::ByAnother);
         }
-        let Some(text) = row.answer else { return Ok(Claimed::UnderWay) };
-        Ok(Claimed::Answered(serde_json::from_str(&text).or_corrupt(TABLE, &row.key)?))
+        match row.answer {
+            Some(text) => {
+                Ok(Claimed::Answered(serde_json::from_str(&text).or_corrupt(TABLE, &row.key)?))
+            }
+            None if row.created_at < stale.to_utc() => Ok(Claimed::BrokenOff),
+            None => Ok(Claimed::UnderWay),
+        }
     }
 
     /// Keeps the answer to the request that has claimed the key.

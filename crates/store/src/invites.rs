@@ -20,6 +20,17 @@ use crate::{Store, StoreError, WriteTx, page, users};
 const TABLE: &str = "invites";
 
 impl Store {
+    /// The roles of the open invitations, as [`WriteTx::invited_roles`] gives them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn invited_roles(
+        &self,
+        grant: &Granted<perm::MembersRead, OrgId>,
+    ) -> Result<BTreeSet<BTreeSet<RoleId>>, StoreError> {
+        invited_roles(&self.read, grant.tenant()).await
+    }
+
     /// A page of the open invitations of the organisation, oldest first, beginning behind `after`;
     /// those that have expired too.
     ///
@@ -197,12 +208,7 @@ impl WriteTx {
         &mut self,
         grant: &impl MayCompare,
     ) -> Result<BTreeSet<BTreeSet<RoleId>>, StoreError> {
-        let rows = row::Entity::find()
-            .filter(row::Column::OrgId.eq(grant.org().as_str()))
-            .filter(row::Column::SettledAs.is_null())
-            .all(&self.tx)
-            .await?;
-        rows.into_iter().map(|row| Ok(invite(row)?.roles)).collect()
+        invited_roles(&self.tx, grant.org()).await
     }
 
     /// How many invitations of the organisation are open.
@@ -252,19 +258,22 @@ impl WriteTx {
         found.map(invite).transpose()
     }
 
-    /// Leaves an invitation open until `expires_at`.
+    /// Writes until when an invitation is open, and who answers for it.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn prolong_invite(
+    pub async fn renew_invite(
         &mut self,
         grant: &Granted<perm::MembersWrite, OrgId>,
-        id: &InviteId,
-        expires_at: Timestamp,
+        invite: &Invite,
     ) -> Result<(), StoreError> {
         row::Entity::update_many()
-            .set(row::ActiveModel { expires_at: Set(expires_at.to_utc()), ..Default::default() })
-            .filter(row::Column::Id.eq(id.as_str()))
+            .set(row::ActiveModel {
+                expires_at: Set(invite.expires_at.to_utc()),
+                invited_by: Set(invite.invited_by.to_string()),
+                ..Default::default()
+            })
+            .filter(row::Column::Id.eq(invite.id.as_str()))
             .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
             .exec(&self.tx)
             .await?;
@@ -290,6 +299,18 @@ impl WriteTx {
             .await?;
         Ok(done.rows_affected == 1)
     }
+}
+
+async fn invited_roles(
+    db: &impl ConnectionTrait,
+    org: &OrgId,
+) -> Result<BTreeSet<BTreeSet<RoleId>>, StoreError> {
+    let rows = row::Entity::find()
+        .filter(row::Column::OrgId.eq(org.as_str()))
+        .filter(row::Column::SettledAs.is_null())
+        .all(db)
+        .await?;
+    rows.into_iter().map(|row| Ok(invite(row)?.roles)).collect()
 }
 
 fn settled(how: Settled, at: Timestamp) -> row::ActiveModel {

@@ -95,6 +95,17 @@ impl Store {
         Ok(Page::cut(members, limit, position))
     }
 
+    /// Everybody who has the role Owner directly, suspended or not.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn owners(
+        &self,
+        grant: &Granted<perm::MembersRead, OrgId>,
+    ) -> Result<Vec<Owner>, StoreError> {
+        owners(&self.read, grant.tenant()).await
+    }
+
     /// Whether somebody is a member, suspended or not.
     ///
     /// # Errors
@@ -239,21 +250,7 @@ impl WriteTx {
     /// # Errors
     /// The database fails.
     pub async fn owners<P>(&mut self, grant: &Granted<P, OrgId>) -> Result<Vec<Owner>, StoreError> {
-        let statement = Statement::from_sql_and_values(
-            self.tx.get_database_backend(),
-            OWNERS,
-            [grant.tenant().as_str().into()],
-        );
-        let rows = self.tx.query_all_raw(statement).await?;
-        rows.iter()
-            .map(|row| {
-                let user: String = row.try_get("", "user_id")?;
-                Ok(Owner {
-                    user: user.parse().or_corrupt("memberships", &user)?,
-                    is_suspended: row.try_get("", "is_suspended")?,
-                })
-            })
-            .collect()
+        owners(&self.tx, grant.tenant()).await
     }
 
     /// Assigns a role of the organisation to a member of it.
@@ -298,6 +295,22 @@ async fn remove(
     let key = (org.to_string(), user.to_string());
     let done = memberships::Entity::delete_by_id(key).exec(&tx.tx).await?;
     Ok((done.rows_affected == 1).then_some(removed))
+}
+
+/// Everybody who has the role Owner directly, suspended or not.
+async fn owners(db: &impl ConnectionTrait, org: &OrgId) -> Result<Vec<Owner>, StoreError> {
+    let org = [org.as_str().into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), OWNERS, org);
+    let rows = db.query_all_raw(statement).await?;
+    rows.iter()
+        .map(|row| {
+            let user: String = row.try_get("", "user_id")?;
+            Ok(Owner {
+                user: user.parse().or_corrupt("memberships", &user)?,
+                is_suspended: row.try_get("", "is_suspended")?,
+            })
+        })
+        .collect()
 }
 
 /// The ids of the members of an organisation, as a part of another query.

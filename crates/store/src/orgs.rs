@@ -141,6 +141,17 @@ impl WriteTx {
         Ok(())
     }
 
+    /// What the organisation is called.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn org_name(
+        &mut self,
+        grant: &Granted<perm::MembersWrite, OrgId>,
+    ) -> Result<Option<OrgName>, StoreError> {
+        Ok(find(&self.tx, grant.tenant()).await?.map(|org| org.name))
+    }
+
     /// Makes every other change of the organisation wait until this transaction ends, and tells
     /// whether it may be used; `None` when it is gone.
     ///

@@ -61,7 +61,7 @@ impl WriteTx {
     /// [`StoreError::Conflict`] when its name is taken.
     pub async fn create_service_account(
         &mut self,
-        grant: &Granted<perm::ApiKeysWrite, OrgId>,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
         account: &ServiceAccount,
     ) -> Result<(), StoreError> {
         let row = row::ActiveModel {
@@ -81,7 +81,7 @@ impl WriteTx {
     /// The database fails.
     pub async fn service_account(
         &mut self,
-        grant: &Granted<perm::ApiKeysWrite, OrgId>,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
         id: &ServiceAccountId,
     ) -> Result<Option<ServiceAccount>, StoreError> {
         find(&self.tx, grant.tenant(), id).await?.map(account).transpose()
@@ -93,7 +93,7 @@ impl WriteTx {
     /// [`StoreError::Conflict`] when its name is taken.
     pub async fn update_service_account(
         &mut self,
-        grant: &Granted<perm::ApiKeysWrite, OrgId>,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
         changed: &ServiceAccount,
     ) -> Result<(), StoreError> {
         row::Entity::update_many()
@@ -130,7 +130,7 @@ impl WriteTx {
     /// The database fails.
     pub async fn create_service_account_key(
         &mut self,
-        grant: &Granted<perm::ApiKeysWrite, OrgId>,
+        grant: &Granted<perm::ApiKeysAdmin, OrgId>,
         id: &ServiceAccountId,
         new: &NewCredential<'_>,
     ) -> Result<(), StoreError> {

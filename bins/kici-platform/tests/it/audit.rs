@@ -38,6 +38,21 @@ on_both_databases! {
         assert_eq!(rows[0]["details"], json!({"code": "insufficient_permission", "required": ["members:admin"], "held": "none"}));
     }
 
+    async fn the_filter_by_action_takes_no_signs_that_mean_something(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        org.member(&platform, Matrix::MEMBER).await.unwrap();
+        let count = async |action: &str| {
+            let read = org.request(&platform, Method::GET, &format!("/audit?action={action}")).send().await.unwrap();
+            body(read).await["items"].as_array().unwrap().len()
+        };
+        assert_eq!((count("member.").await, count("member.added").await, count("member").await), (2, 1, 0));
+        for bad in ["%25.", "MEMBER.", "", "a%20b"] {
+            let read = org.request(&platform, Method::GET, &format!("/audit?action={bad}")).send().await.unwrap();
+            problem(read, 400, "bad_request").await;
+        }
+    }
+
     async fn every_change_stands_there_with_who_did_it_and_what_was_before(database: Database) {
         let platform = TestPlatform::start(&database).await.unwrap();
         let org = TestOrg::create(&platform, "Acme").await.unwrap();

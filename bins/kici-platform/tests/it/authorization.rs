@@ -97,6 +97,12 @@ on_both_databases! {
             assert_eq!(body["id"], org.id.as_str());
             assert_eq!(body["displayName"], "Acme");
         }
+        // What is answered is for who has asked, and nobody guesses what it is.
+        for (path, token) in [(format!("/api/v1/orgs/{}", org.id), Some(&*key)), ("/nothing".to_owned(), None)] {
+            let answer = call(&platform, &Method::GET, &path, token).await;
+            assert_eq!(answer.headers()["cache-control"], "no-store");
+            assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+        }
     }
 
     async fn a_right_that_is_gone_before_the_last_byte_is_not_used(database: Database) {

@@ -1,7 +1,11 @@
 //! A change that is repeated under its key is done once.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use kici_platform::Options;
 use kici_rbac::{Level, Matrix, Resource};
-use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
+use kici_testkit::{Database, TestClock, TestOrg, TestPlatform, on_both_databases};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -40,9 +44,33 @@ on_both_databases! {
         let bad = json!({"name": ""});
         problem(post(&platform, &org, "two", "/roles", &bad).await, 422, "invalid_fields").await;
         assert_eq!(post(&platform, &org, "two", "/roles", &other).await.status(), 201);
+        let nobody = TestOrg { token: "kici_pat_x".to_owned(), ..org.clone() };
         for key in ["", &"x".repeat(129), "a b"] {
             problem(post(&platform, &org, key, "/roles", &sent).await, 422, "invalid_fields").await;
+            // Who asks is looked at first.
+            problem(post(&platform, &nobody, key, "/roles", &sent).await, 401, "invalid_token").await;
         }
+    }
+
+    async fn what_was_broken_off_is_not_done_twice(database: Database) {
+        let clock = Arc::new(TestClock::default());
+        let options = Options { clock: clock.clone(), ..TestPlatform::options(&database) };
+        let platform = TestPlatform::start_with(options).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        // From here on no answer can be kept, so that nobody knows what became of a request.
+        let shut = if database.url().starts_with("sqlite") {
+            "CREATE TRIGGER shut BEFORE UPDATE ON idempotency_keys BEGIN SELECT RAISE(ABORT, 'shut'); END"
+        } else {
+            "ALTER TABLE idempotency_keys ADD CONSTRAINT shut CHECK (status IS NULL) NOT VALID"
+        };
+        kici_migration::execute(database.url(), shut).await.unwrap();
+        let sent = json!({"name": "ci", "permissions": {}});
+        assert_eq!(post(&platform, &org, "one", "/api-keys", &sent).await.status(), 201);
+        problem(post(&platform, &org, "one", "/api-keys", &sent).await, 409, "idempotency_under_way").await;
+        clock.advance(Duration::from_secs(61));
+        problem(post(&platform, &org, "one", "/api-keys", &sent).await, 409, "idempotency_broken_off").await;
+        let listed = org.request(&platform, Method::GET, "/api-keys").send().await.unwrap();
+        assert_eq!(body(listed).await["apiKeys"].as_array().unwrap().len(), 1);
     }
 
     async fn the_permission_is_checked_again(database: Database) {

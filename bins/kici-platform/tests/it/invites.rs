@@ -57,6 +57,30 @@ on_both_databases! {
         assert_eq!(body(own).await["roles"][0]["name"], "Member");
     }
 
+    async fn whoever_sends_an_invitation_again_answers_for_it(database: Database) {
+        let (platform, _) = crate::visitor::platform(&database, vec![person("ada")]).await;
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let ada = signed_in(&platform, "ada").await;
+        let deputy = org.member(&platform, Matrix::MEMBER.with(Resource::Members, Level::Write)).await.unwrap();
+        let as_deputy = TestOrg { token: deputy.token.clone(), ..org.clone() };
+        let sent = send(&platform, &as_deputy, Method::POST, "/invites", json!({"email": "ada@example.org"})).await;
+        let id = body(sent).await["invite"]["id"].as_str().unwrap().to_owned();
+        let gone = send(&platform, &org, Method::DELETE, &format!("/members/{}", deputy.id), Value::Null).await;
+        assert_eq!(gone.status(), 204);
+        problem(ask(&platform, &ada, Method::POST, &format!("{id}/accept")).await, 409, "invite_void").await;
+        let again = body(send(&platform, &org, Method::POST, &format!("/invites/{id}/resend"), Value::Null).await).await;
+        assert_eq!(again["invite"]["invitedBy"], org.owner.as_str());
+        body(ask(&platform, &ada, Method::POST, &format!("{id}/accept")).await).await;
+    }
+
+    async fn an_address_that_can_not_be_verified_is_not_invited(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let sent = send(&platform, &org, Method::POST, "/invites", json!({"email": "jörg@example.org"})).await;
+        let refused = problem(sent, 422, "invalid_fields").await;
+        assert!(refused["error"].as_str().unwrap().contains("ASCII"), "{refused}");
+    }
+
     async fn an_address_that_went_to_another_person_is_invited_as_theirs(database: Database) {
         let scene = Scene::over(&database, |_| {}).await;
         let platform = &scene.platform;

@@ -16,6 +16,7 @@ mod ci_trust;
 mod commands;
 mod delivery;
 mod dev;
+mod disabled;
 mod document;
 mod event_log;
 mod everybody;

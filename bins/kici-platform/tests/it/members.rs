@@ -92,6 +92,32 @@ on_both_databases! {
         problem(send(&platform, &org, Method::PUT, &path, many).await, 422, "invalid_fields").await;
     }
 
+    async fn roles_reach_one_person_by_so_many_ways_and_no_more(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let someone = org.member(&platform, Matrix::NONE).await.unwrap();
+        let mut roles = Vec::new();
+        for n in 0..100 {
+            roles.push(role(&platform, &org, &format!("r{n}"), json!({}), "*").await);
+        }
+        for name in ["one", "two"] {
+            let team = body(send(&platform, &org, Method::POST, "/teams", json!({"name": name})).await).await;
+            let team = team["id"].as_str().unwrap().to_owned();
+            for role in &roles[..60] {
+                let path = format!("/teams/{team}/roles/{role}");
+                assert_eq!(send(&platform, &org, Method::PUT, &path, Value::Null).await.status(), 204);
+            }
+            let path = format!("/teams/{team}/members/{}", someone.id);
+            assert_eq!(send(&platform, &org, Method::PUT, &path, Value::Null).await.status(), 204);
+        }
+        let path = format!("/members/{}/roles", someone.id);
+        let set = async |n: usize| send(&platform, &org, Method::PUT, &path, json!({"roleIds": roles[..n]})).await;
+        problem(set(81).await, 409, "too_many").await;
+        assert_eq!(set(80).await.status(), 204);
+        // Less is never too much.
+        assert_eq!(set(79).await.status(), 204);
+    }
+
     async fn a_weak_role_with_a_wide_pattern_is_a_gain(database: Database) {
         let platform = TestPlatform::start(&database).await.unwrap();
         let org = TestOrg::create(&platform, "Acme").await.unwrap();

@@ -73,12 +73,15 @@ on_both_databases! {
         let all = Resource::ALL.into_iter().fold(Matrix::NONE, |all, r| all.with(r, Level::Admin));
         let deputy = org.member(&platform, all).await.unwrap();
         let as_deputy = TestOrg { token: deputy.token.clone(), ..org.clone() }.enter(&platform).await.unwrap();
+        let deputy_of_ci = TestOrg { token: deputy.token.clone(), ..org.clone() }.enter(&platform).await.unwrap();
         let app = platform.app();
         let role = owner_role(&platform, &org).await;
         for refused in [
             members::suspend(app, &as_deputy, &org.owner).await,
             members::remove(app, &as_deputy, &org.owner).await,
             members::set_roles(app, &as_deputy, &org.owner, &[].into()).await,
+            members::unsuspend(app, &as_deputy, &org.owner).await,
+            members::set_ci_trust(app, &deputy_of_ci, &org.owner, None).await,
         ] {
             assert!(matches!(refused, Err(MembersError::OwnersOnly)), "{refused:?}");
         }

@@ -54,6 +54,13 @@ on_both_databases! {
         let agent = body(make(&org.token, agent).await).await;
         let user_kind = make(agent["token"].as_str().unwrap(), json!({"name": "x"})).await;
         problem(user_kind, 403, "escalation").await;
+        assert_eq!((&agent["kind"], &agent["scopes"]), (&json!("agent"), &Value::Null));
+        assert_eq!(narrower["scopes"]["event_log"], "read");
+        // Who mistypes the word does not get a token without bounds.
+        for near in ["scope", "permission"] {
+            let mistyped = make(&org.token, json!({"name": "x", near: {"event_log": "read"}})).await;
+            problem(mistyped, 422, "invalid_fields").await;
+        }
         // As a newer command line asks for it: with bounds under another name, and more beside.
         let newer = json!({"name": "x", "permissions": {"event_log": "read"}, "color": "green"});
         let newer = body(make(&org.token, newer).await).await;

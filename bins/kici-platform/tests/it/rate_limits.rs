@@ -79,12 +79,12 @@ async fn tokens_that_open_nothing_are_refused_unseen_and_those_that_work_are_ser
     };
     assert_eq!(get(Some(&org.token)).await.status(), 200);
     // What is refused before anybody looks at the token does not make it one that works.
-    let early = org.request(&platform, Method::POST, "/roles").header("idempotency-key", "a b");
+    let early = org.request(&platform, Method::POST, "/roles").body(" ".repeat(1024 * 1024 + 1));
     let (client, request) = early.build_split();
     let mut request = request.unwrap();
     let bogus = format!("Bearer kici_pat_{}", "x".repeat(49));
     drop(request.headers_mut().insert("authorization", bogus.parse().unwrap()));
-    assert_eq!(client.execute(request).await.unwrap().status(), 422);
+    assert_eq!(client.execute(request).await.unwrap().status(), 413);
     for n in 0..5 {
         let token = kici_model::Token::new(
             kici_model::TokenKind::Personal,
@@ -143,6 +143,17 @@ async fn who_fails_to_sign_in_too_often_waits() {
         let answer = from(&format!("2001:db8::{n}"), "/auth/callback?code=x&state=y").await;
         problem(answer, 400, "sign_in_expired").await;
     }
+    // Neither are cookies tried without end.
+    let leave = async |address: &str, session: &str| {
+        let request = platform.http().post(platform.url("/auth/logout"));
+        let request =
+            request.header("x-forwarded-for", address).header("sec-fetch-site", "same-origin");
+        request.header("cookie", format!("kici_session={session}")).send().await.unwrap()
+    };
+    for n in 0..3 {
+        assert_eq!(leave("192.0.2.9", &n.to_string().repeat(43)).await.status(), 204);
+    }
+    problem(leave("192.0.2.9", &"x".repeat(43)).await, 429, "rate_limited").await;
     for path in ["/auth/callback?code=x&state=y", "/auth/login"] {
         problem(from("2001:db8::4", path).await, 429, "rate_limited").await;
         let login = from("2001:db8:0:1::1", "/auth/login").await;

@@ -47,7 +47,7 @@ pub async fn arrive(app: &App, caller: Caller<'_>) -> Result<Arrival, EnterError
     let token = match caller.presents {
         Some(Presents::Bearer(token)) if is_foreign(app, token) => token,
         _ => {
-            enter_person(app, caller).await?;
+            enter_person(app, caller).await.map_err(EnterError::interactive)?;
             return Err(EnterError::InteractiveRequired);
         }
     };

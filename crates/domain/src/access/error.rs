@@ -66,6 +66,16 @@ pub enum EnterError {
     Trouble(#[from] Trouble),
 }
 
+impl EnterError {
+    /// The same where a token of a person would not do either.
+    pub(super) fn interactive(self) -> Self {
+        match self {
+            Self::PersonRequired => Self::InteractiveRequired,
+            other => other,
+        }
+    }
+}
+
 impl From<StoreError> for EnterError {
     fn from(error: StoreError) -> Self {
         Self::Trouble(error.into())

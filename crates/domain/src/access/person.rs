@@ -161,7 +161,7 @@ impl Deref for Interactive {
 /// Nobody has, or they came with a token that was made for later.
 pub async fn enter_interactive(app: &App, caller: Caller<'_>) -> Result<Interactive, EnterError> {
     let Authenticated { known, presented, told } = authenticate(app, caller, None).await?;
-    let me = me(known.credential, presented, caller.request_id)?;
+    let me = me(known.credential, presented, caller.request_id).map_err(EnterError::interactive)?;
     if !me.means.is_interactive() {
         return Err(EnterError::InteractiveRequired);
     }

@@ -9,7 +9,7 @@ use kici_store::NewMember;
 use serde_json::json;
 
 use super::{MembersError, may_act_on, still_owned};
-use crate::{App, Org};
+use crate::{App, Org, quotas};
 
 /// Makes a known person a member, without any role yet.
 ///
@@ -29,7 +29,7 @@ pub async fn add(
 /// Gives a member these roles and no others.
 ///
 /// # Errors
-/// They would gain what the caller does not have, the last owner would lose Owner, the caller is no
+/// They would gain what the caller does not have, or have too many roles, the last owner would lose Owner, the caller is no
 /// owner and they are one, somebody or something is not there, or the server did not do its part.
 pub async fn set_roles(
     app: &App,
@@ -49,6 +49,9 @@ pub async fn set_roles(
     }
     let wanted = roles.iter().map(ToString::to_string).collect();
     let had = std::mem::replace(&mut person.roles, wanted);
+    if roles.len() > had.len() {
+        quotas::WAYS.keeps(quotas::ways(&chart, user.as_str()))?;
+    }
     may_act_on(&mut tx, &org, user).await?;
     let after = Effective::from_roles(&chart.roles_of(user.as_str()));
     escalation::check(org.effective(), &before, &after)?;

@@ -1,10 +1,15 @@
 //! Trying a change of roles.
 
-use kici_rbac::escalation::Giver;
+use std::collections::BTreeSet;
+
+use kici_model::RoleId;
+use kici_rbac::escalation::{Escalation, Giver};
 use kici_rbac::perm;
 use kici_rbac::simulate::{Assignments, Change, PersonChange, simulate as compare};
 
-use super::RolesError;
+use super::{RolesError, check_invited};
+use kici_store::Owner;
+
 use crate::members::MembersError;
 use crate::teams::TeamsError;
 use crate::{App, EnterError, Fault, Org};
@@ -51,14 +56,24 @@ pub async fn simulate(
     };
     let chart = app.store.org_chart(org.grant()).await?;
     let people = compare(&chart, change)?;
-    let makers = app.store.api_keys_by_maker(org.grant()).await?;
+    let makers = app.store.api_keys_by_maker(org.grant(), app.clock.now()).await?;
     let keys_of = |person: &PersonChange| {
         let own = makers.iter().filter(|(maker, _)| maker.as_str() == person.person);
         own.map(|(_, key)| *key).collect::<Vec<_>>()
     };
     let keys_narrowed = people.iter().map(|person| person.narrowed(keys_of(person))).sum();
-    let refused = refusal(org, change, &chart, &people);
+    let rules = Rules {
+        owners: app.store.owners(org.grant()).await?,
+        invited: app.store.invited_roles(org.grant()).await?,
+    };
+    let refused = refusal(org, change, &chart, &people, &rules);
     Ok(Simulation { people, keys_narrowed, refused })
+}
+
+/// What the operation looks at beside the roles.
+struct Rules {
+    owners: Vec<Owner>,
+    invited: BTreeSet<BTreeSet<RoleId>>,
 }
 
 /// What the operation that makes the change would say to this caller, of what can be told beforehand.
@@ -67,13 +82,15 @@ fn refusal(
     change: &Change,
     chart: &Assignments,
     people: &[PersonChange],
+    rules: &Rules,
 ) -> Option<Refused> {
     let is_owner = |id: &String| chart.roles.iter().any(|role| role.id == *id && role.is_owner);
-    let holds_ownership = |person: &String| {
-        let roles = chart.people.iter().find(|one| one.id == *person).map(|one| &one.roles);
-        roles.is_some_and(|roles| roles.iter().any(&is_owner))
+    let holds_ownership =
+        |person: &String| rules.owners.iter().any(|owner| owner.user.as_str() == person);
+    let is_last = |person: &String| {
+        let others = rules.owners.iter().filter(|owner| owner.user.as_str() != person);
+        others.filter(|owner| !owner.is_suspended).count() == 0
     };
-    let owners = chart.people.iter().filter(|person| person.roles.iter().any(&is_owner)).count();
     let lacks = match change {
         Change::GrantTeam { .. } | Change::RevokeTeam { .. } | Change::JoinTeam { .. } => {
             org.require::<perm::TeamsAdmin>().err()
@@ -96,7 +113,7 @@ fn refusal(
             return Some(MembersError::OwnersOnly.into());
         }
         Change::Unassign { role, person }
-            if is_owner(role) && holds_ownership(person) && owners == 1 =>
+            if is_owner(role) && holds_ownership(person) && is_last(person) =>
         {
             return Some(MembersError::LastOwner.into());
         }
@@ -104,5 +121,25 @@ fn refusal(
     }
     let mut giver = Giver::new(org.effective());
     let refused = people.iter().find_map(|person| person.check(&mut giver).err());
+    let refused = refused.or_else(|| invited(change, chart, rules, &mut giver).err());
     refused.map(|error| RolesError::from(error).into())
+}
+
+/// Whether nobody who is invited would gain too much.
+fn invited(
+    change: &Change,
+    chart: &Assignments,
+    rules: &Rules,
+    giver: &mut Giver<'_>,
+) -> Result<(), Escalation> {
+    let Change::Edit { role: id, permissions, patterns } = change else { return Ok(()) };
+    let Ok(edited) = id.parse() else { return Ok(()) };
+    let mut after = chart.clone();
+    for role in after.roles.iter_mut().filter(|role| role.id == *id) {
+        role.permissions = permissions.unwrap_or(role.permissions);
+        if let Some(patterns) = patterns {
+            role.patterns.clone_from(patterns);
+        }
+    }
+    check_invited(&rules.invited, giver, &edited, [chart, &after])
 }
