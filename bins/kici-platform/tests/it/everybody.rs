@@ -13,7 +13,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::samples::Sample;
-use crate::support::{Post, Scene, json as body, problem};
+use crate::support::{Post, Scene, at_the_door, json as body, problem};
 use crate::visitor::{Browser, access_token, exchange};
 
 pub(crate) struct Stage {
@@ -164,8 +164,7 @@ on_both_databases! {
                 continue;
             }
             let nobody = stage.call(&operation, id, None).await;
-            assert_eq!(nobody.headers()["www-authenticate"], "Bearer");
-            problem(nobody, 401, "unauthenticated").await;
+            at_the_door(nobody, &operation.id, "unauthenticated").await;
             if needs == "interactive" || needs == "oidc" {
                 signing_in(&stage, &operation).await;
                 continue;

@@ -107,6 +107,19 @@ pub(crate) fn problem(
     }
 }
 
+/// Checks that whoever has no right to come in is told so, whatever else is wrong with the request.
+pub(crate) async fn at_the_door(answer: Response, operation: &str, code: &'static str) {
+    let status = answer.status().as_u16();
+    assert_eq!(
+        status, 401,
+        "`{operation}` looks at something else before it asks who is there: make `org` (or `me`) \
+         the first argument of its handler"
+    );
+    let asked = answer.headers().get("www-authenticate").map(|value| value.to_str().unwrap());
+    assert_eq!(asked, Some("Bearer"), "{operation}");
+    problem(answer, 401, code).await;
+}
+
 /// Checks that the answer is a success; gives the body.
 #[track_caller]
 pub(crate) fn json(response: Response) -> impl Future<Output = Value> {
