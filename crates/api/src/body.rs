@@ -3,6 +3,7 @@
 mod fields;
 mod strict;
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use poem::http::StatusCode;
 use poem::{Request, RequestBody, Result};
-use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::{Map, Value};
@@ -21,6 +22,7 @@ use strict::Strict;
 
 use crate::problem::ApiError;
 use crate::routes::READ_TIMEOUT;
+use crate::text::ID;
 
 /// The largest JSON body, in bytes.
 const LARGEST: usize = 1024 * 1024;
@@ -60,11 +62,32 @@ fn read<F: Form>(bytes: &[u8]) -> Result<F::Command, ApiError> {
     };
     let mut fields = Fields::new(object);
     let command = F::read(&mut fields);
+    debug_assert!(
+        fields.ids().is_subset(&marked::<F>()),
+        "{} reads {:?} as ids, and its schema marks {:?}: make their type `Txt<…Id>`",
+        F::name(),
+        fields.ids(),
+        marked::<F>()
+    );
     let errors = if F::IS_LENIENT { fields.finish_leniently() } else { fields.finish() };
     match command {
         Some(command) if errors.is_empty() => Ok(command),
         _ => Err(ApiError::fields(errors)),
     }
+}
+
+/// The names of the properties that the schema of a form marks as ids.
+fn marked<F: Form>() -> BTreeSet<&'static str> {
+    let mut registry = Registry::default();
+    F::register(&mut registry);
+    let properties = registry.schemas.into_values().flat_map(|schema| schema.properties);
+    properties.filter(|(_, schema)| is_id(schema)).map(|(name, _)| name).collect()
+}
+
+/// Whether it is an id or a list of ids.
+fn is_id(schema: &MetaSchemaRef) -> bool {
+    let MetaSchemaRef::Inline(schema) = schema else { return false };
+    schema.format == Some(ID) || schema.items.as_deref().is_some_and(is_id)
 }
 
 impl<'a, F: Form> ApiExtractor<'a> for Body<F> {

@@ -58,7 +58,7 @@ pub(crate) struct InviteCreate {
     email: String,
     /// The roles that they will have, which must lie within what you hold; the role Member, if left
     /// out.
-    role_ids: Option<Vec<String>>,
+    role_ids: Option<Vec<Txt<RoleId>>>,
 }
 
 /// An invitation that was sent.

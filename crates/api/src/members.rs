@@ -87,7 +87,7 @@ pub(crate) struct MemberPage {
 #[oai(rename_all = "camelCase")]
 pub(crate) struct MemberRoles {
     /// All of them: at most 100 ids, none for no role.
-    role_ids: Vec<String>,
+    role_ids: Vec<Txt<RoleId>>,
 }
 
 /// How far CI shall trust a member.

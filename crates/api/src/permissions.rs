@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kici_domain::App;
 use kici_domain::permissions::{self, Check, Question};
+use kici_model::UserId;
 use kici_rbac::WouldGrant;
 use kici_rbac::{Level, Resource, RoleGrant, perm};
 use poem::web::Data;
@@ -16,6 +17,7 @@ use crate::org::Org;
 use crate::problem::{ApiError, Requirement};
 use crate::roles::simulate::{Widening, scope};
 use crate::routes::Tag;
+use crate::text::Txt;
 use crate::via::Route;
 
 /// What the caller may do.
@@ -47,7 +49,7 @@ pub(crate) struct OwnRole {
 #[derive(Debug, Object)]
 pub(crate) struct ExplainQuestion {
     /// About whom; the caller, if left out. Others need `members:read`.
-    user: Option<String>,
+    user: Option<Txt<UserId>>,
     /// On what.
     resource: String,
     /// At which level.

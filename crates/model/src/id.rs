@@ -83,6 +83,7 @@ impl<K: Kind> FromStr for Id<K> {
 
 impl<K: Kind> Text for Id<K> {
     const NAME: &'static str = K::NAME;
+    const IS_ID: bool = true;
 }
 
 impl<K> Clone for Id<K> {

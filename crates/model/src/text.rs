@@ -7,6 +7,9 @@ use std::str::FromStr;
 pub trait Text: FromStr<Err = TextError> + fmt::Display + Send + Sync + 'static {
     /// What error messages and the API document call it.
     const NAME: &'static str;
+    /// Whether it names something that belongs to somebody. The API document marks these, and tests
+    /// try the ones of others at each mark.
+    const IS_ID: bool = false;
 }
 
 /// Why a text was refused: a sentence that says what would work.
@@ -99,7 +102,7 @@ fn word(name: &str, text: &str, max: usize) -> Result<Box<str>, TextError> {
 }
 
 macro_rules! texts {
-    ($($(#[$doc:meta])* $type:ident = $parse:ident($name:literal, $max:literal);)*) => {$(
+    ($($(#[$doc:meta])* $type:ident = $parse:ident($name:literal, $max:literal $(, is_id $is_id:literal)?);)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Box<str>);
@@ -124,6 +127,7 @@ macro_rules! texts {
         }
         impl Text for $type {
             const NAME: &'static str = $name;
+            $(const IS_ID: bool = $is_id;)?
         }
     )*};
 }
@@ -151,7 +155,7 @@ texts! {
     /// The name of a repository, to be asked about: 1 to 256 characters.
     RepoName = ascii("a repository name", 256);
     /// The id that a sender gave to a delivery: 1 to 256 printable ASCII characters.
-    DeliveryId = ascii("a delivery id", 256);
+    DeliveryId = ascii("a delivery id", 256, is_id true);
     /// What a request calls itself, so that a repetition is seen as one: 1 to 128 characters.
     IdempotencyKey = ascii("an idempotency key", 128);
     /// Which actions are looked for in the audit log, such as `member.removed`; with a dot at its end all

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::bodies::{self, Field};
+
 fn document() -> Value {
     serde_json::from_str(&kici_api::document()).unwrap()
 }
@@ -57,5 +59,33 @@ fn requests_are_closed_and_answers_are_open() {
     }
     for answer in ["Role", "Problem", "FieldError", "Permissions", "EventLogItem"] {
         assert!(!is_closed(answer), "{answer}");
+    }
+}
+
+/// Without its mark nobody tries a foreign id there.
+#[test]
+fn what_is_named_like_an_id_is_marked_as_one() {
+    let operations = kici_api::operations();
+    let parts = operations.iter().flat_map(|operation| operation.path.split(['{', '}']));
+    // `user` of `/members/{user}`, and so on.
+    let words: BTreeSet<_> = parts.filter(|part| !part.contains('/') && !part.is_empty()).collect();
+    assert!(words.contains("user") && words.contains("role"), "{words:?}");
+    let names_one = |field: &Field, name: &str| {
+        let ends = |word: &str| {
+            let (first, rest) = word.split_at(1);
+            name == word || name.ends_with(&format!("{}{rest}", first.to_uppercase()))
+        };
+        let singular = name.strip_suffix('s').filter(|_| field.is_list());
+        ["assign", "unassign", "id", "ids"].contains(&name)
+            || name.ends_with("Id")
+            || name.ends_with("Ids")
+            || words.iter().any(|word| ends(word) || singular == Some(word))
+    };
+    for operation in &operations {
+        for field in bodies::fields(operation) {
+            let Some(name) = field.name().filter(|name| names_one(&field, name)) else { continue };
+            let id = &operation.id;
+            assert!(field.is_marked(), "`{name}` of `{id}` is an id: make its type `Txt<…Id>`");
+        }
     }
 }

@@ -12,6 +12,7 @@
 mod api_keys;
 mod audit;
 mod authorization;
+mod bodies;
 mod ci_trust;
 mod commands;
 mod delivery;

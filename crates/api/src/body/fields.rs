@@ -22,11 +22,12 @@ pub(crate) struct Fields {
     object: Map<String, Value>,
     read: BTreeSet<&'static str>,
     errors: Vec<FieldError>,
+    ids: BTreeSet<&'static str>,
 }
 
 impl Fields {
     pub(super) fn new(object: Map<String, Value>) -> Self {
-        Self { object, read: BTreeSet::new(), errors: Vec::new() }
+        Self { object, read: BTreeSet::new(), errors: Vec::new(), ids: BTreeSet::new() }
     }
 
     /// A text that must be there.
@@ -41,7 +42,7 @@ impl Fields {
     /// A text that may be left out or `null`; `None` when it is there and was refused.
     #[expect(clippy::option_option, reason = "refused, left out and given are three things")]
     pub(crate) fn optional<T: Text>(&mut self, name: &'static str) -> Option<Option<T>> {
-        self.read.insert(name);
+        self.read_text::<T>(name);
         match self.object.get(name) {
             None | Some(Value::Null) => Some(None),
             Some(Value::String(text)) => match text.parse() {
@@ -241,7 +242,7 @@ impl Fields {
         name: &'static str,
         most: usize,
     ) -> Option<BTreeSet<T>> {
-        self.read.insert(name);
+        self.read_text::<T>(name);
         let items = match self.object.get(name) {
             Some(Value::Array(items)) if items.len() <= most => items.clone(),
             _ => {
@@ -318,12 +319,26 @@ impl Fields {
         };
         let mut inner = Self::new(object.clone());
         let value = read(&mut inner);
+        self.ids.append(&mut inner.ids);
         let errors = inner.finish().into_iter();
         let errors =
             errors.map(|error| FieldError { path: format!("{path}.{}", error.path), ..error });
         let room = ERRORS.saturating_sub(self.errors.len());
         self.errors.extend(errors.take(room));
         value
+    }
+
+    /// Tests compare with the document what is read as an id.
+    fn read_text<T: Text>(&mut self, name: &'static str) {
+        self.read.insert(name);
+        if T::IS_ID && cfg!(debug_assertions) {
+            self.ids.insert(name);
+        }
+    }
+
+    /// The names of all fields that were read as ids, those of inner objects too.
+    pub(super) fn ids(&self) -> &BTreeSet<&'static str> {
+        &self.ids
     }
 
     /// Refuses the whole of a field, for a reason that lies between fields.

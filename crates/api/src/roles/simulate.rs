@@ -11,12 +11,13 @@ use poem_openapi::Object;
 
 use crate::body::{Fields, Form};
 use crate::matrix::Permissions;
+use crate::text::Txt;
 
 /// A change to be tried.
 #[derive(Debug, Object)]
 pub(crate) struct RoleSimulate {
     /// The role; `null` for one that would be made, which reaches nobody.
-    role: Option<String>,
+    role: Option<Txt<RoleId>>,
     /// What to do with it: one of the fields, or `permissions` and `repoPatterns` together.
     change: RoleSimulateChange,
 }
@@ -32,13 +33,13 @@ pub(crate) struct RoleSimulateChange {
     /// `true` to delete it.
     delete: Option<bool>,
     /// Assign it to this person.
-    assign: Option<String>,
+    assign: Option<Txt<UserId>>,
     /// Take it from this person.
-    unassign: Option<String>,
+    unassign: Option<Txt<UserId>>,
     /// Grant it to this team.
-    grant_team: Option<String>,
+    grant_team: Option<Txt<TeamId>>,
     /// Take it from this team.
-    revoke_team: Option<String>,
+    revoke_team: Option<Txt<TeamId>>,
 }
 
 /// What a change would do.
