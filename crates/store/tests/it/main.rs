@@ -4,5 +4,6 @@
 
 mod authn;
 mod plan;
+mod schema;
 mod tenancy;
 mod world;
