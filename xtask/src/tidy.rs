@@ -2,6 +2,7 @@
 //!
 //! Each rule is a function from text to findings; this file only feeds them.
 
+mod codes;
 mod length;
 mod manifests;
 mod pages;
@@ -20,6 +21,7 @@ const LARGEST: u64 = 1024 * 1024;
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let mut findings = Vec::new();
     let mut lengths = Vec::new();
+    let mut sources = Vec::new();
     let mut pages = Vec::new();
     let files = files()?;
     for path in &files {
@@ -28,6 +30,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
             let text = std::fs::read_to_string(path)?;
             findings.extend(source::check(path, &text));
             lengths.push((path.clone(), text.lines().count()));
+            sources.push((path.clone(), text));
         } else if has_ending(path, &["toml", "yml", "yaml", "sh", "sql"]) {
             findings.extend(source::unnumbered_todos(path, &std::fs::read_to_string(path)?));
         } else if pages::is_page(path) {
@@ -39,6 +42,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         eprintln!("warning: {warning}");
     }
     findings.extend(long.findings);
+    findings.extend(codes::check(&sources));
     findings.extend(pages::check(&pages, &files));
     findings.extend(manifests::check(workspace)?);
     report("tidy", findings)

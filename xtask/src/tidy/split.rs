@@ -3,20 +3,26 @@
 //! A rule about code must not stumble over a comment that explains the rule, nor over a string.
 //! This is no parser: it knows where comments, strings and characters end, and nothing else.
 
-/// Two texts with the lines and columns of the source, everything else blanked.
+/// Two texts with the lines and columns of the source, everything else blanked; and what is in
+/// neither.
 #[derive(Debug)]
 pub(crate) struct Split {
     pub(crate) code: String,
     pub(crate) comments: String,
+    /// Strings and characters, in their quotes, each with the byte of `code` where it is blanked.
+    pub(crate) literals: Vec<(usize, String)>,
 }
 
 pub(crate) fn split(source: &str) -> Split {
-    let mut split = Split { code: String::new(), comments: String::new() };
+    let mut split = Split { code: String::new(), comments: String::new(), literals: Vec::new() };
     let mut rest = source;
     while !rest.is_empty() {
         let (kind, length) = token(rest);
         let (text, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
         let blank: String = text.chars().map(|c| if c == '\n' { c } else { ' ' }).collect();
+        if kind == Kind::Literal {
+            split.literals.push((split.code.len(), text.to_owned()));
+        }
         split.code.push_str(if kind == Kind::Code { text } else { &blank });
         split.comments.push_str(if kind == Kind::Comment { text } else { &blank });
         rest = after;
@@ -134,6 +140,7 @@ mod tests {
         let split = split("a(\"é\n\"); // b\nc /* d\n */ e");
         assert_eq!(split.code, "a(  \n );     \nc     \n    e");
         assert_eq!(split.comments, "    \n    // b\n  /* d\n */  ");
+        assert_eq!(split.literals, [(2, "\"é\n\"".to_owned())]);
     }
 
     #[test]
