@@ -69,8 +69,8 @@ enum Verb {
     FuzzApi(fuzz_api::Args),
     /// Compare the imports between our crates with the table of ARCHITECTURE.md
     Arrows,
-    /// The house rules that no lint knows: file sizes, forbidden words, error codes, manifests,
-    /// pages
+    /// The house rules that no lint knows: file sizes, forbidden words, error codes, modules,
+    /// manifests, pages
     Tidy,
     /// Licences, bans and sources of all dependencies, by `deny.toml`
     Deny,

@@ -5,6 +5,7 @@
 mod codes;
 mod length;
 mod manifests;
+mod modules;
 mod pages;
 mod source;
 mod split;
@@ -43,6 +44,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     }
     findings.extend(long.findings);
     findings.extend(codes::check(&sources));
+    findings.extend(modules::check(&sources, &files));
     findings.extend(pages::check(&pages, &files));
     findings.extend(manifests::check(workspace)?);
     report("tidy", findings)
