@@ -6,6 +6,10 @@ use anyhow::{Context, bail};
 
 use crate::{lint, postgres, python, run, tools};
 
+/// Steps that another command mends.
+const MENDED_BY: &[(&str, &str)] =
+    &[("fmt", "cargo fmt --all"), ("generate", "cargo xtask generate")];
+
 /// Name and command line; the cheap ones first, the tests last.
 const STEPS: &[(&str, &str)] = &[
     ("fmt", "cargo fmt --all --check"),
@@ -34,10 +38,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
 fn all(times: &mut Vec<(&'static str, Duration)>) -> anyhow::Result<()> {
     timed(times, "tools", ensure_tools)?;
     for &(name, line) in STEPS {
-        timed(times, name, || run::run(command(line)?))
-            .with_context(|| format!("step `{name}` failed; to repeat it alone: {line}"))?;
+        timed(times, name, || run::run(command(line)?)).with_context(|| failed(name, line))?;
     }
     Ok(())
+}
+
+fn failed(name: &str, line: &str) -> String {
+    let mend = MENDED_BY.iter().find(|(step, _)| *step == name);
+    let mend = mend.map_or_else(String::new, |(_, mend)| format!("; to mend it: {mend}"));
+    format!("step `{name}` failed; to repeat it alone: {line}{mend}")
 }
 
 fn timed(
@@ -86,6 +95,17 @@ mod tests {
             assert!(command(line).is_ok(), "{name}");
         }
         assert!(command("rm -r target").is_err());
+    }
+
+    #[test]
+    fn a_failure_says_how_to_repeat_it_and_how_to_mend_it() {
+        let text = failed("fmt", "cargo fmt --all --check");
+        let want = "to repeat it alone: cargo fmt --all --check; to mend it: cargo fmt --all";
+        assert!(text.ends_with(want), "{text}");
+        assert!(failed("tidy", "cargo xtask tidy").ends_with("cargo xtask tidy"));
+        for (step, _) in MENDED_BY {
+            assert!(STEPS.iter().any(|(name, _)| name == step), "{step}");
+        }
     }
 
     #[test]
