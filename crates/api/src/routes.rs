@@ -172,27 +172,13 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The operations under `/api/v1`.
 pub(crate) fn api() -> OpenApiService<impl OpenApi, ()> {
-    // In two halves: poem-openapi takes sixteen at once.
+    // In parts: poem-openapi takes sixteen at once.
     let people =
         (Users, IdentityLinks, PendingInvites, Cli, Sessions, PersonalTokens, OwnOrchestratorKeys);
-    let organizations = (
-        NewOrgs,
-        Orgs,
-        Members,
-        Invites,
-        Teams,
-        Permissions,
-        Roles,
-        ApiKeys,
-        ServiceAccounts,
-        OrchestratorKeys,
-        CiTrust,
-        Orchestrators,
-        Sources,
-        EventLog,
-        Audit,
-    );
-    OpenApiService::new((people, organizations), TITLE, VERSION).url_prefix("/api/v1")
+    let access =
+        (NewOrgs, Orgs, Members, Invites, Teams, Permissions, Roles, ApiKeys, ServiceAccounts);
+    let operation = (OrchestratorKeys, CiTrust, Orchestrators, Sources, EventLog, Audit);
+    OpenApiService::new((people, access, operation), TITLE, VERSION).url_prefix("/api/v1")
 }
 
 /// The operations at the root.
