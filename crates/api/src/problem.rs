@@ -66,7 +66,7 @@ pub(crate) struct FieldError {
     pub(crate) position: Option<u32>,
 }
 
-/// A failure on its way out.
+/// A failure on its way out. `?` makes one of each error of the domain that `faults!` lists below.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
     status: StatusCode,
