@@ -39,7 +39,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Gives a team another name; `false` when there is no such team.
+    /// Gives a team another name, and tells the old one; `None` when there is no such team.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the name is taken.
