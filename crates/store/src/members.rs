@@ -1,5 +1,7 @@
 //! Who belongs to an organisation, and which roles are assigned to them.
 
+mod owners;
+
 use std::collections::BTreeSet;
 
 use kici_model::members::Member;
@@ -10,12 +12,14 @@ use sea_orm::prelude::DateTimeUtc;
 use sea_orm::sea_query::{Expr, Func, Order, Query, SelectStatement};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Statement,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::error::OrCorrupt;
 use crate::teams::team_members;
 use crate::{Store, StoreError, WriteTx, credentials, page, users};
+
+pub use owners::Owner;
 
 const MEMBERS: &str = "memberships";
 
@@ -36,22 +40,6 @@ pub struct NewMember<'a> {
     /// Since when.
     pub joined_at: Timestamp,
 }
-
-/// Somebody who has the role Owner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// Who.
-    pub user: UserId,
-    /// Whether they are suspended, and so no owner to rely on.
-    pub is_suspended: bool,
-}
-
-const OWNERS: &str = "\
-SELECT m.user_id, m.suspended_at IS NOT NULL AS is_suspended
-FROM roles r
-JOIN role_assignments a ON a.org_id = r.org_id AND a.role_id = r.id
-JOIN memberships m ON m.org_id = a.org_id AND m.user_id = a.user_id
-WHERE r.org_id = $1 AND r.is_owner";
 
 impl Store {
     /// Whether somebody is a member who is suspended.
@@ -93,17 +81,6 @@ impl Store {
         let position =
             |member: &Member| Position { at: member.joined_at, id: member.user.id.to_string() };
         Ok(Page::cut(members, limit, position))
-    }
-
-    /// Everybody who has the role Owner directly, suspended or not.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn owners(
-        &self,
-        grant: &Granted<perm::MembersRead, OrgId>,
-    ) -> Result<Vec<Owner>, StoreError> {
-        owners(&self.read, grant.tenant()).await
     }
 
     /// Whether somebody is a member, suspended or not.
@@ -245,14 +222,6 @@ impl WriteTx {
         remove(self, grant.tenant(), user, at).await
     }
 
-    /// Everybody who has the role Owner directly, suspended or not.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn owners<P>(&mut self, grant: &Granted<P, OrgId>) -> Result<Vec<Owner>, StoreError> {
-        owners(&self.tx, grant.tenant()).await
-    }
-
     /// Assigns a role of the organisation to a member of it.
     ///
     /// # Errors
@@ -295,22 +264,6 @@ async fn remove(
     let key = (org.to_string(), user.to_string());
     let done = memberships::Entity::delete_by_id(key).exec(&tx.tx).await?;
     Ok((done.rows_affected == 1).then_some(removed))
-}
-
-/// Everybody who has the role Owner directly, suspended or not.
-async fn owners(db: &impl ConnectionTrait, org: &OrgId) -> Result<Vec<Owner>, StoreError> {
-    let org = [org.as_str().into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), OWNERS, org);
-    let rows = db.query_all_raw(statement).await?;
-    rows.iter()
-        .map(|row| {
-            let user: String = row.try_get("", "user_id")?;
-            Ok(Owner {
-                user: user.parse().or_corrupt("memberships", &user)?,
-                is_suspended: row.try_get("", "is_suspended")?,
-            })
-        })
-        .collect()
 }
 
 /// The ids of the members of an organisation, as a part of another query.
