@@ -13,9 +13,6 @@ pub(crate) fn run_on_document() -> anyhow::Result<()> {
     let mut lint = program("npm");
     lint.args(["exec", "--yes", &format!("--package={REDOCLY}"), "--", "redocly", "lint"]);
     lint.args(["--extends", "recommended", "--max-problems", "50", "openapi/platform.json"]);
-    // `nullable` stands beside an `allOf` where a reference may be `null`. With a `type` there too, as
-    // the rule wants it, openapi-python-client reads that nothing may be `null`.
-    lint.args(["--skip-rule", "nullable-type-sibling"]);
     lint.env("REDOCLY_TELEMETRY", "off").env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true");
     run(lint)
 }

@@ -299,7 +299,8 @@ fn tidy(value: &mut Value) {
     }
 }
 
-/// What may be left out may be `null` as well, in both directions.
+/// What may be left out may be `null` as well, in both directions. Not so objects that have a name: the
+/// document has no good word for a reference to nothing, and an answer leaves them out.
 fn null_where_optional(schema: &mut Map<String, Value>) {
     let required: Vec<_> = schema
         .get("required")
@@ -312,9 +313,7 @@ fn null_where_optional(schema: &mut Map<String, Value>) {
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     for (name, property) in properties.into_iter().flatten() {
         let Some(property) = property.as_object_mut() else { continue };
-        // A reference stands in an `allOf` with its description.
-        let is_told = property.contains_key("type") || property.contains_key("allOf");
-        if !required.contains(name) && is_told {
+        if !required.contains(name) && property.contains_key("type") {
             property.insert("nullable".to_owned(), Value::Bool(true));
         }
     }

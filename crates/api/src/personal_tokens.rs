@@ -32,7 +32,8 @@ pub(crate) struct PersonalToken {
     agent_label: Option<String>,
     /// The first 16 characters of the token.
     prefix: String,
-    /// The most that it can do; `null` is all that the person can.
+    /// The most that it can do; left out where that is all that the person can.
+    #[oai(skip_serializing_if_is_none)]
     scopes: Option<Permissions>,
     /// When it was made.
     created_at: String,
@@ -82,7 +83,8 @@ pub(crate) struct PersonalTokenCreated {
     expires_at: Option<String>,
     /// `user`, or `agent` for a program that acts for the person.
     kind: String,
-    /// The most that it can do; `null` where it can do all that the person can.
+    /// The most that it can do; left out where that is all that the person can.
+    #[oai(skip_serializing_if_is_none)]
     scopes: Option<Permissions>,
 }
 
