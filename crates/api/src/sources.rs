@@ -32,6 +32,9 @@ pub(crate) struct WebhookSource {
     webhook_url: Option<String>,
     /// When it was first registered.
     registered_at: String,
+    /// How many clusters of orchestrators serve it right now: none while they are away, and more than
+    /// one is most likely a mistake, since each gets a part of the deliveries.
+    clusters: u32,
 }
 
 /// All webhook sources.
@@ -64,7 +67,8 @@ impl Sources {
         let sources = page
             .items
             .into_iter()
-            .map(|source| {
+            .map(|listed| {
+                let source = listed.source;
                 let webhook_url =
                     sources::webhook_url(&app, org.id(), &source.registered.routing_key);
                 WebhookSource {
@@ -75,6 +79,7 @@ impl Sources {
                     subtype: source.registered.subtype.to_string(),
                     webhook_url,
                     registered_at: source.registered_at.to_string(),
+                    clusters: u32::try_from(listed.clusters).unwrap_or(u32::MAX),
                 }
             })
             .collect();

@@ -41,6 +41,10 @@ pub trait Relay: Send + Sync + std::fmt::Debug {
     /// Whether one of the organisation's connections serves this source right now.
     fn is_served(&self, grant: &MaySee, source: &RoutingKey) -> bool;
 
+    /// How many clusters of orchestrators serve this source right now: more than one is most likely a
+    /// mistake.
+    fn clusters(&self, grant: &MaySee, source: &RoutingKey) -> usize;
+
     /// Who is connected, one entry for each cluster name.
     fn orchestrators(&self, grant: &MaySee) -> Vec<Orchestrator>;
 }

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 
+use kici_model::audit::{Action, Actor, AuditEntry};
 use kici_model::page::{Limit, Page};
 use kici_model::sources::{Registration, Source};
-use kici_model::{OrgId, RoutingKey, SourceId};
+use kici_model::{AuditId, OrgId, RoutingKey, SourceId};
 use kici_rbac::perm;
 use kici_wire::{Accepted, Known, RegisteredSource, Rejected, shorten};
+use serde_json::json;
 
 use crate::{App, Link, ListError, Org, Trouble};
 
@@ -14,6 +16,17 @@ const LIST: &str = "sources";
 
 /// How long names and slugs are kept.
 pub(crate) const LONGEST: usize = 200;
+/// How many sources one row of the audit log names.
+const NAMED: usize = 20;
+
+/// A source, and who serves it.
+#[derive(Debug)]
+pub struct Listed {
+    /// The source.
+    pub source: Source,
+    /// How many clusters of orchestrators serve it right now.
+    pub clusters: usize,
+}
 
 /// A page of the sources of the organisation, by routing key.
 ///
@@ -24,9 +37,14 @@ pub async fn list(
     org: &Org<perm::WebhookSourcesRead>,
     limit: Limit,
     cursor: Option<&str>,
-) -> Result<Page<Source, String>, ListError> {
+) -> Result<Page<Listed, String>, ListError> {
     let after: Option<String> = app.after(org.id().as_str(), LIST, cursor)?;
     let page = app.store.sources(org.grant(), after.as_deref(), limit).await?;
+    let listed = |source: Source| Listed {
+        clusters: app.relay.clusters(org.grant(), &source.registered.routing_key),
+        source,
+    };
+    let page = Page { items: page.items.into_iter().map(listed).collect(), next: page.next };
     Ok(app.page(org.id().as_str(), LIST, page))
 }
 
@@ -151,6 +169,27 @@ pub fn webhook_url(app: &App, org: &OrgId, key: &RoutingKey) -> Option<String> {
         RoutingKey::GitHub { .. } => format!("{base}/webhook/{org}/github"),
         RoutingKey::Generic { source, .. } => format!("{base}/webhook/{org}/generic/{source}"),
     })
+}
+
+/// Tells the audit log, and the server's, that several clusters serve these sources: each gets a part of
+/// the deliveries, which is most likely not what anybody wants.
+///
+/// # Errors
+/// The database fails.
+pub async fn note_shared(app: &App, link: &Link, sources: &[RoutingKey]) -> Result<(), Trouble> {
+    let keys: Vec<_> = sources.iter().take(NAMED).map(ToString::to_string).collect();
+    tracing::warn!(org = %link.org(), sources = ?keys, "several clusters serve the same sources");
+    let entry = AuditEntry {
+        id: AuditId::new(&*app.clock, &*app.entropy)?,
+        org: Some(link.org().clone()),
+        actor: Actor::System { component: "link" },
+        action: Action::SourceShared,
+        target: link.org().to_string(),
+        details: Some(json!({"routingKeys": keys, "count": sources.len()})),
+        request_id: link.key().to_string(),
+        at: app.clock.now(),
+    };
+    Ok(app.store.write().await?.commit(entry).await?)
 }
 
 fn known<T: Copy>(word: &Known<T>, what: &str) -> Result<T, String> {

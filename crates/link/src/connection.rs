@@ -35,12 +35,31 @@ pub(crate) struct Common {
     pub(crate) news: News,
     /// Whose turn it is to write: one organization must not hold every connection to the database.
     pub(crate) writes: tokio::sync::Mutex<()>,
+    /// Sources of which it was told that several clusters serve them.
+    shared: Mutex<BTreeSet<RoutingKey>>,
+}
+
+impl About {
+    /// What tells its cluster from others.
+    pub(crate) fn cluster(&self) -> Option<&str> {
+        self.cluster_id.as_deref().or(self.cluster_name.as_deref())
+    }
 }
 
 impl Common {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let (news, writes) = (News::default(), tokio::sync::Mutex::default());
-        Self { rate: Rate::new(limits), news, writes }
+        Self {
+            rate: Rate::new(limits),
+            news: News::default(),
+            writes: tokio::sync::Mutex::default(),
+            shared: Mutex::default(),
+        }
+    }
+
+    /// Of these sources those that it was not told of before.
+    pub(crate) fn newly_shared(&self, sources: Vec<RoutingKey>) -> Vec<RoutingKey> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.into_iter().filter(|source| shared.insert(source.clone())).collect()
     }
 }
 
@@ -74,6 +93,8 @@ pub(crate) struct Connection {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct About {
     pub(crate) cluster_name: Option<String>,
+    /// One orchestrator database.
+    pub(crate) cluster_id: Option<String>,
     /// One start of its process.
     pub(crate) instance: Option<String>,
     pub(crate) version: Option<String>,

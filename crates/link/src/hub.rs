@@ -1,6 +1,6 @@
 //! Who is connected, and the relay over them. Everything is keyed by the organisation first.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -130,6 +130,20 @@ impl Hub {
             .any(|other| other.id != connection.id && other.about().serves.contains(key))
     }
 
+    /// Which sources of `connection` another cluster serves as well.
+    pub(crate) fn shared(&self, connection: &Connection) -> Vec<RoutingKey> {
+        let about = connection.about().clone();
+        let mut shared = BTreeSet::new();
+        for other in self.connections(&connection.org) {
+            let other = other.about();
+            // Who says nothing of its cluster may be in any.
+            if other.cluster().zip(about.cluster()).is_some_and(|(one, own)| one != own) {
+                shared.extend(other.serves.intersection(&about.serves).cloned());
+            }
+        }
+        shared.into_iter().collect()
+    }
+
     /// Closes what `connection` has taken the place of: older ones of the same process of an
     /// orchestrator, whose end nobody has heard of yet.
     pub(crate) fn supersede(&self, connection: &Connection) {
@@ -257,6 +271,14 @@ impl Relay for Hub {
 
     fn is_served(&self, grant: &MaySee, source: &RoutingKey) -> bool {
         self.candidate(grant.tenant(), source, &HashSet::new()).is_some()
+    }
+
+    fn clusters(&self, grant: &MaySee, source: &RoutingKey) -> usize {
+        let connections = self.connections(grant.tenant());
+        let serving = connections.iter().map(|connection| connection.about());
+        let serving = serving.filter(|about| about.serves.contains(source));
+        let names: HashSet<_> = serving.map(|about| about.cluster().map(str::to_owned)).collect();
+        names.iter().flatten().count().max(names.len().min(1))
     }
 
     fn orchestrators(&self, grant: &MaySee) -> Vec<Orchestrator> {

@@ -219,6 +219,8 @@ words! {
         MemberCiTrustSet = "member.ci_trust_set",
         /// What CI does with changes by those whom it does not trust was decided.
         CiTrustPolicySet = "ci_trust_policy.set",
+        /// Several clusters of orchestrators were found to serve the same sources.
+        SourceShared = "source.shared",
         /// Somebody left.
         MemberLeft = "member.left",
         /// A team got another name.

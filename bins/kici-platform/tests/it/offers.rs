@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::raw::Raw;
-use crate::support::{Post, json as body, problem, send};
+use crate::support::{Post, app_source, json as body, problem, send};
 
 /// How long nothing is waited for.
 const NOTHING: Duration = Duration::from_millis(300);
@@ -154,6 +154,30 @@ async fn a_later_registration_adds_and_one_unknown_word_costs_its_source_alone()
     let id = begun(&mut raw).await;
     raw.ack(&id).await;
     assert_eq!(answer.await.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_two_clusters_serve_is_taken_and_told() {
+    let database = Database::sqlite().await.unwrap();
+    let (platform, org) = platform(&database, Limits::default()).await;
+    let source = serde_json::to_value(app_source().registration).unwrap();
+    let clusters = async || {
+        let listed = body(send(&platform, &org, Method::GET, "/sources", Value::Null).await).await;
+        listed["sources"][0]["clusters"].clone()
+    };
+    let mut raws = Vec::new();
+    // Two of one cluster are what they should be.
+    for (cluster, count) in [("15ecb72a", 1), ("15ecb72a", 1), ("8d0b0c1f", 2), ("8d0b0c1f", 2)] {
+        let mut raw = Raw::authenticated(&platform, &org).await;
+        raw.send(json!({"type": "source.register", "messageId": "m", "sources": [source], "clusterId": cluster})).await;
+        assert_eq!(raw.next().await["rejected"], json!([]));
+        assert_eq!(clusters().await, count);
+        raws.push(raw);
+    }
+    let audit = send(&platform, &org, Method::GET, "/audit?action=source.shared", Value::Null);
+    let rows = body(audit.await).await["items"].clone();
+    assert_eq!(rows.as_array().unwrap().len(), 1, "{rows}");
+    assert_eq!(rows[0]["details"], json!({"routingKeys": ["github:884211"], "count": 1}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,8 @@ pub(super) async fn register(
         let mut about = connection.about();
         about.cluster_name = register.cluster_name.map(|name| shorten(&name, LONGEST));
         // Of an id nothing is cut: a long one is no id.
+        let cluster = register.cluster_id.filter(|id| (1..=LONGEST).contains(&id.len()));
+        about.cluster_id = cluster.or_else(|| about.cluster_id.take());
         let instance = register.instance_id.filter(|id| (1..=LONGEST).contains(&id.len()));
         about.instance = instance.or_else(|| about.instance.take());
         let address = register.address.filter(|text| (1..=LONGEST_ADDRESS).contains(&text.len()));
@@ -62,6 +64,10 @@ pub(super) async fn register(
     drop(turn);
     hub.supersede(connection);
     keep_dashboard_writes(app, link, connection).await?;
+    let shared = connection.common.newly_shared(hub.shared(connection));
+    if !shared.is_empty() {
+        sources::note_shared(app, link, &shared).await?;
+    }
     let too_many = beyond.into_iter().map(|source| Rejected {
         routing_key: shorten(&source.routing_key, LONGEST),
         reason: format!("one connection serves {} sources at most", hub.limits.sources),
