@@ -87,6 +87,11 @@ pub const ERROR_CODES: &[(&str, u16, &str)] = &[
     ("not_found", 404, "It does not exist, or the caller may not know of it."),
     ("not_there", 422, "The change names a role, person or team that is not there."),
     ("org_disabled", 403, "The operator has closed the organization; `disabled_at` says when."),
+    (
+        "outcome_unknown",
+        500,
+        "The database was lost while a change was made: look whether it was done.",
+    ),
     ("owners_only", 403, "Only an owner can do this to an owner."),
     ("person_required", 403, "Only a person can do this, not a key."),
     ("provider_unavailable", 503, "The identity provider can't be asked right now."),

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kici_domain::OUTCOME_UNKNOWN;
 use kici_domain::idempotency::{self, Begun, Claim};
 use kici_model::TextError;
 use kici_model::audit::Actor;
@@ -15,7 +16,7 @@ use poem::{Body, Endpoint, IntoResponse, Request, Response, Result};
 use serde_json::Value;
 use tracing::Instrument;
 
-use crate::problem::{ApiError, FieldError};
+use crate::problem::{ApiError, FieldError, Problem};
 use crate::routes::Platform;
 
 const KEY: &str = "idempotency-key";
@@ -89,6 +90,8 @@ pub(crate) async fn remember<E: Endpoint + 'static>(
             };
             let noted = match &kept {
                 Some(kept) => idempotency::keep(&app, claim, kept).await,
+                // What may be done must not be done again.
+                None if is_unknown(&answered) => Ok(()),
                 None => idempotency::release(&app, claim).await,
             };
             if let Err(trouble) = noted {
@@ -99,6 +102,12 @@ pub(crate) async fn remember<E: Endpoint + 'static>(
         .instrument(tracing::Span::current()),
     );
     done.await.map_err(|error| ApiError::bug(&error.to_string()))?
+}
+
+/// Whether nobody knows what became of a change.
+fn is_unknown(answered: &Result<Response>) -> bool {
+    let problem = answered.as_ref().err().and_then(poem::Error::data::<Problem>);
+    problem.is_some_and(|problem| problem.code() == OUTCOME_UNKNOWN)
 }
 
 /// The response as it is, and what is kept of it.

@@ -137,8 +137,7 @@ impl Invites {
         // A task of its own: a caller that hangs up must not leave an invitation without its mail.
         let (app, org, (email, roles)) = (platform.app.clone(), org.into_inner(), body.0);
         let create = async move { invites::create(&app, &org, &email, roles).await };
-        let sent = platform.tasks.spawn(create).await;
-        let sent = sent.map_err(|error| ApiError::bug(&error.to_string()))??;
+        let sent = platform.finish(create).await??;
         Ok(Created::Created(Json(sent.into())))
     }
 
@@ -153,8 +152,7 @@ impl Invites {
         // A task of its own, as in `create`.
         let (app, org) = (platform.app.clone(), org.into_inner());
         let resend = async move { invites::resend(&app, &org, &invite.0.0).await };
-        let sent = platform.tasks.spawn(resend).await;
-        Ok(Json(sent.map_err(|error| ApiError::bug(&error.to_string()))??.into()))
+        Ok(Json(platform.finish(resend).await??.into()))
     }
 
     /// Take an invitation back.

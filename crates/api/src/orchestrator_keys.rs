@@ -160,8 +160,7 @@ impl OrchestratorKeys {
         // A task of its own, as in `revoke`.
         let (app, org) = (platform.app.clone(), org.into_inner());
         let rotate = async move { orchestrator_keys::rotate(&app, &org, &key.0.0, body.0).await };
-        let rotated = platform.tasks.spawn(rotate).await;
-        let (made, key) = rotated.map_err(|error| ApiError::bug(&error.to_string()))??;
+        let (made, key) = platform.finish(rotate).await??;
         let token = made.token.reveal().to_owned();
         Ok(Created::Created(Json(OrchestratorKeyCreated { token, key: key.into() })))
     }
@@ -183,8 +182,7 @@ impl OrchestratorKeys {
         let app = platform.app.clone();
         let org = org.into_inner();
         let revoke = async move { orchestrator_keys::revoke(&app, &org, &key.0.0).await };
-        let revoked = platform.tasks.spawn(revoke).await;
-        revoked.map_err(|error| ApiError::bug(&error.to_string()))??;
+        platform.finish(revoke).await??;
         Ok(Revoked::Revoked)
     }
 }

@@ -143,6 +143,8 @@ pub(crate) struct Counted {
     address: Option<IpAddr>,
     key: Option<u64>,
     left: Option<Left>,
+    /// Whether its credential has worked lately.
+    pub(crate) is_known: bool,
 }
 
 impl Limiter {
@@ -153,7 +155,8 @@ impl Limiter {
     pub(crate) fn count(&self, request: &Request, platform: &Platform) -> Result<Counted> {
         let key = credentials::presented(request, &platform.app);
         let key = key.map(|token| self.hasher.hash_one(token));
-        let address = match key.is_some_and(|key| self.is_known(key)) {
+        let is_known = key.is_some_and(|key| self.is_known(key));
+        let address = match is_known {
             true => sender(request, platform),
             false => self.stranger(request, platform)?,
         };
@@ -165,7 +168,20 @@ impl Limiter {
             let text = format!("This token has {kind} more than {} times a minute", left.limit);
             return Err(too_many(&text, left.reset).with_headers(left.told()).into());
         }
-        Ok(Counted { address, key, left })
+        Ok(Counted { address, key, left, is_known })
+    }
+
+    /// The address of who shows a credential, which has to have worked lately where too much from there
+    /// has failed.
+    ///
+    /// # Errors
+    /// It has not.
+    pub(crate) fn guest(&self, request: &Request, platform: &Platform) -> Result<Option<IpAddr>> {
+        let key = credentials::presented(request, &platform.app);
+        match key.is_some_and(|token| self.is_known(self.hasher.hash_one(token))) {
+            true => Ok(sender(request, platform)),
+            false => self.stranger(request, platform),
+        }
     }
 
     /// The address of somebody who has shown nothing yet.
@@ -198,6 +214,8 @@ impl Limiter {
     pub(crate) fn answered(&self, counted: &Counted, response: &mut Response) {
         match (response.status(), counted.key) {
             (StatusCode::UNAUTHORIZED, _) => self.failed(counted.address),
+            // A body that does not come holds memory all the same.
+            (StatusCode::REQUEST_TIMEOUT, _) if !counted.is_known => self.failed(counted.address),
             // Any other answer may have come before anybody looked at the token.
             (status, Some(key)) if status.is_success() => self.note(key),
             _ => {}

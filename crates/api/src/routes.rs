@@ -58,6 +58,8 @@ pub struct Platform {
     pub bodies: Arc<Semaphore>,
     /// The same for those of the API: a flood of deliveries must not lock its operators out.
     pub api_bodies: Arc<Semaphore>,
+    /// And for those of whom no credential has worked lately: neither must a flood of strangers.
+    pub strangers_bodies: Arc<Semaphore>,
     /// How often anybody may ask.
     pub(crate) limiter: Arc<Limiter>,
     /// Connections that have not told yet who they are.
@@ -65,13 +67,26 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// What comes of `work`, which goes on also when whoever asked for it hangs up.
+    ///
+    /// # Errors
+    /// It broke off.
+    pub(crate) async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let done = self.tasks.spawn(work.instrument(tracing::Span::current())).await;
+        done.map_err(|error| ApiError::bug(&error.to_string()))
+    }
+
     /// The platform that a request came to.
     pub(crate) fn of(request: &Request) -> Result<&Self> {
         let platform = request.data::<Arc<Self>>();
         Ok(platform.ok_or_else(|| ApiError::bug("routes without a platform"))?)
     }
 
-    /// A platform with the usual bounds: 512 MiB of bodies of webhooks, 64 MiB of others, 1,000 strangers.
+    /// A platform with the usual bounds: 512 MiB of bodies of webhooks, 64 MiB and
+    /// 32 MiB of others, 1,000 strangers.
     #[must_use]
     pub fn new(app: Arc<App>, hub: Arc<Hub>) -> Self {
         Self {
@@ -83,6 +98,7 @@ impl Platform {
             limiter: Arc::new(Limiter::new(RateLimits::default())),
             bodies: Arc::new(Semaphore::new(512 * 1024)),
             api_bodies: Arc::new(Semaphore::new(64 * 1024)),
+            strangers_bodies: Arc::new(Semaphore::new(32 * 1024)),
             strangers: Arc::new(Semaphore::new(1_000)),
         }
     }
@@ -241,7 +257,7 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Counter<E> {
         let limiter = &self.platform.limiter;
         let counted = limiter.count(&request, &self.platform)?;
         let watch = denials::watch(&mut request);
-        let answered = match self.arrived(&mut request).await {
+        let answered = match self.arrived(&mut request, counted.is_known).await {
             Ok(()) => self.answer(request).await,
             Err(refused) => Err(refused),
         };
@@ -266,12 +282,16 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Counter<E> {
 
 impl<E: Endpoint<Output = Response> + 'static> Counter<E> {
     /// Most requests have no body: nothing to wait for, and no memory to set aside.
-    async fn arrived(&self, request: &mut Request) -> Result<()> {
+    async fn arrived(&self, request: &mut Request, is_known: bool) -> Result<()> {
         let body = request.take_body();
         if body.is_empty() {
             return Ok(());
         }
-        Box::pin(body::arrived(request, body, &self.platform.api_bodies)).await
+        let memory = match is_known {
+            true => &self.platform.api_bodies,
+            false => &self.platform.strangers_bodies,
+        };
+        Box::pin(body::arrived(request, body, memory)).await
     }
 
     async fn answer(&self, request: Request) -> Result<Response> {

@@ -101,7 +101,7 @@ impl<'a> ApiExtractor<'a> for Leaving {
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
         let platform = Platform::of(request)?;
-        let address = platform.limiter.stranger(request, platform)?;
+        let address = platform.limiter.guest(request, platform)?;
         let knock = Knock::of_browser(request)?;
         if !sessions::end(knock.app, knock.caller()).await.map_err(ApiError::from)? {
             platform.limiter.failed(address);

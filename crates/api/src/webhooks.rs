@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kici_domain::Fault;
-use kici_domain::webhooks::{self, Incoming, Target, WebhookError};
+use kici_domain::webhooks::{self, Incoming, Target};
 use kici_model::delivery::MAX_BODY;
 use poem::http::{HeaderMap, header};
 use poem::web::Data;
@@ -161,10 +161,10 @@ async fn take(
     posted: Posted,
 ) -> Result<Response<Json<WebhookAccepted>>, ApiError> {
     let source = match target {
-        Target::GitHub => posted.headers.get(webhooks::GITHUB_APP).map_or("", String::as_str),
-        Target::Generic(segment) => segment,
+        Target::GitHub => posted.headers.get(webhooks::GITHUB_APP).cloned().unwrap_or_default(),
+        Target::Generic(segment) => segment.to_owned(),
     };
-    let left = match platform.limiter.deliver(posted.remote, org, source) {
+    let left = match platform.limiter.deliver(posted.remote, org, &source) {
         Ok(left) => left,
         Err(refused) => {
             platform.app.metrics().delivered("rate_limited", 0);
@@ -172,7 +172,7 @@ async fn take(
         }
     };
     let told = left.into_iter().flat_map(Left::told);
-    match answer(platform, org, target, posted).await {
+    match answer(platform, org, target, &source, posted).await {
         Ok(accepted) => {
             let accepted = Response::new(Json(accepted));
             Ok(told.fold(accepted, |accepted, (name, value)| accepted.header(name, value)))
@@ -196,23 +196,24 @@ async fn answer(
     platform: &Platform,
     org: &str,
     target: Target<'_>,
+    source: &str,
     posted: Posted,
 ) -> Result<WebhookAccepted, ApiError> {
     let app = &platform.app;
     if posted.declared.is_some_and(|length| length > MAX_BODY) {
         app.metrics().delivered("too_large", 0);
+        platform.limiter.strayed(posted.remote);
         return posted.refuse(too_large(MAX_BODY)).await;
     }
     let found = match webhooks::find(app, org, target, &posted.headers).await {
         Ok(found) => found,
         Err(error) => {
             app.metrics().delivered(error.code(), 0);
-            if matches!(error, WebhookError::UnknownSource) {
-                platform.limiter.strayed(posted.remote);
-            }
+            platform.limiter.strayed(posted.remote);
             return posted.refuse(error.into()).await;
         }
     };
+    platform.limiter.found(org, source);
     let Posted { headers, remote, body, .. } = posted;
     let body = within(body, MAX_BODY, &platform.bodies).await;
     let (body, room) = body.inspect_err(|error| app.metrics().delivered(error.outcome(), 0))?;

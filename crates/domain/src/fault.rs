@@ -37,14 +37,17 @@ pub trait Fault: std::error::Error {
     fn code(&self) -> &'static str;
 }
 
+/// The code of a change of which nobody knows whether it was made.
+pub const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+
 /// What can go wrong in any use case, through nobody's request.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// The database did not do its part.
-    #[error("{}", if matches!(.0, StoreError::Unavailable(_)) {
-        "The database is not available right now; try again in a moment"
-    } else {
-        "Something went wrong here; the request id finds it in the log"
+    #[error("{}", match .0 {
+        StoreError::Unavailable(_) => "The database is not available right now; try again in a moment",
+        StoreError::Uncertain(_) => "The database was lost in between, so that nobody knows whether this was done; look",
+        _ => "Something went wrong here; the request id finds it in the log",
     })]
     Store(#[from] StoreError),
     /// The database did not answer in time.
@@ -66,6 +69,7 @@ impl Fault for Trouble {
     fn code(&self) -> &'static str {
         match self {
             Self::Store(StoreError::Unavailable(_)) | Self::Slow => "unavailable",
+            Self::Store(StoreError::Uncertain(_)) => OUTCOME_UNKNOWN,
             Self::Store(_) | Self::Entropy(_) => "internal",
         }
     }

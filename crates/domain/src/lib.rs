@@ -46,5 +46,5 @@ pub use app::{App, Settings};
 pub use change::ChangeError;
 pub use cursor::{InvalidCursor, ListError};
 pub use digest::sha256;
-pub use fault::{Fault, Kind, Trouble};
+pub use fault::{Fault, Kind, OUTCOME_UNKNOWN, Trouble};
 pub use kici_wire::shorten;

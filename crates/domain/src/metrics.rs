@@ -120,8 +120,11 @@ impl Metrics {
         self.links.inc();
     }
 
-    /// A link has ended with `code`.
+    /// A link has ended with `code`. Those that no protocol has are counted as 0: the other side may have
+    /// made them up.
     pub fn link_closed(&self, code: u16) {
+        let is_known = (1000..=1015).contains(&code) || (4001..=4031).contains(&code);
+        let code = if is_known { code } else { 0 };
         self.links.dec();
         self.links_closed.get_or_create(&Closed { code }).inc();
     }

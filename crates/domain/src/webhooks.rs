@@ -127,7 +127,7 @@ pub async fn deliver(
     tell: impl FnOnce(Result<DeliveryId, WebhookError>) + Send,
 ) {
     let begun = Instant::now();
-    let wanted = found.wanted.clone();
+    let (wanted, before) = (found.wanted.clone(), found.before);
     let refused = |error: WebhookError| {
         app.metrics().delivered(error.code(), 0);
         Err(error)
@@ -150,7 +150,8 @@ pub async fn deliver(
     let relayed = app.relay.relay(&grant, delivery, begun + PATIENCE).await;
     let answer = answer(&relayed).map(|()| id);
     if let Err(WebhookError::RejectedUnknownSource) = &answer {
-        app.unknown.refused(grant.tenant(), wanted, app.clock.now() + unknown::REFUSED);
+        let now = app.clock.now();
+        app.unknown.note(before, grant.tenant(), wanted, now, unknown::REFUSED);
     }
     // What was refused is free at once; what was accepted, when the database knows it.
     let claim = answer.is_ok().then_some(claim).inspect(|claim| claim.accepted(&hash));

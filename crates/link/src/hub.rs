@@ -182,8 +182,8 @@ impl Hub {
         others.filter_map(peer).take(PEERS).collect()
     }
 
-    /// A connection of each cluster of the organisation of `joiner`, those first that serve
-    /// `routing_key`.
+    /// A connection of each cluster of the organisation of `joiner` that serves `routing_key`; where none
+    /// does, of each that there is: only that which has made the token may see it, as far as is known.
     pub(crate) fn clusters(
         &self,
         joiner: &Connection,
@@ -201,9 +201,15 @@ impl Hub {
         let serves = |other: &Arc<Connection>| {
             key.as_ref().is_some_and(|key| other.about().serves.contains(key))
         };
-        others.sort_by_key(|other| !serves(other));
+        if others.iter().any(&serves) {
+            others.retain(&serves);
+        }
         let mut seen = HashSet::new();
-        others.retain(|other| seen.insert(other.about().cluster_name.clone()));
+        others.retain(|other| {
+            // Each that says nothing of its cluster may be in another one.
+            let name = other.about().cluster().map(ToOwned::to_owned);
+            name.is_none_or(|name| seen.insert(name))
+        });
         others
     }
 
@@ -250,8 +256,12 @@ impl Relay for Hub {
                 return Relayed { outcome: Outcome::Verdict { verdict, reason }, attempts };
             }
         }
-        let outcome =
-            if attempts.is_empty() { Outcome::NobodyConnected } else { Outcome::NoAnswer };
+        let is_nobody_there =
+            || self.candidate(grant.tenant(), &delivery.routing_key, &HashSet::new()).is_none();
+        let outcome = match attempts.is_empty() && is_nobody_there() {
+            true => Outcome::NobodyConnected,
+            false => Outcome::NoAnswer,
+        };
         Relayed { outcome, attempts }
     }
 

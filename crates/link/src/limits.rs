@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::session::LARGEST_FRAME;
+
 /// The link's limits. `Default` has the protocol's numbers; tests shorten the waits.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -31,6 +33,8 @@ pub struct Limits {
     pub org_sources: usize,
     /// How many connections one organization may have.
     pub connections: usize,
+    /// How many bytes a frame may have that tells whom CI trusts: some 30,000 people.
+    pub news: usize,
     /// How many frames a second the connections of one organization are read at together, once they
     /// have sent `frames_burst`. Signs of life and answers that somebody waits for don't count.
     pub frames_per_second: u32,
@@ -54,6 +58,7 @@ impl Default for Limits {
             sources: 1_000,
             org_sources: 5_000,
             connections: 100,
+            news: LARGEST_FRAME,
             frames_per_second: 1_000,
             frames_burst: 20_000,
         }

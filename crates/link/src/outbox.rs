@@ -1,10 +1,10 @@
-//! What a connection has still to send. Answers go first; deliveries take turns, chunk by chunk, so
-//! that a large body does not hold up a small one.
+//! What a connection has still to send. Answers go first, then news, of which only the latest counts;
+//! deliveries take turns, chunk by chunk, so that a large body does not hold up a small one.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kici_wire::{Chunks, ToOrchestrator, WebhookRelayStart};
+use kici_wire::{Chunks, PeerUpdate, ToOrchestrator, WebhookRelayStart};
 use tokio::sync::Notify;
 
 /// Answers that may wait. Beyond that whoever makes them waits, and reading stops.
@@ -20,6 +20,8 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct Queues {
     answers: VecDeque<String>,
+    trust: Option<Arc<str>>,
+    peers: Option<String>,
     deliveries: VecDeque<Sending>,
     last: u64,
 }
@@ -48,11 +50,7 @@ impl Drop for Ticket<'_> {
 impl Outbox {
     /// Puts an answer in, once there is room.
     pub(crate) async fn answer(&self, frame: &ToOrchestrator) {
-        self.answer_text(frame.to_text()).await;
-    }
-
-    /// The same with the text of a frame.
-    pub(crate) async fn answer_text(&self, text: String) {
+        let text = frame.to_text();
         loop {
             let drained = self.drained.notified();
             {
@@ -64,6 +62,18 @@ impl Outbox {
             }
             drained.await;
         }
+        self.filled.notify_one();
+    }
+
+    /// Whom CI trusts, as a frame: takes the place of one that was not sent yet.
+    pub(crate) fn tell_trust(&self, frame: Arc<str>) {
+        self.queues().trust = Some(frame);
+        self.filled.notify_one();
+    }
+
+    /// Who else is there, in the same way.
+    pub(crate) fn tell_peers(&self, update: PeerUpdate) {
+        self.queues().peers = Some(ToOrchestrator::PeerUpdate(update).to_text());
         self.filled.notify_one();
     }
 
@@ -81,6 +91,7 @@ impl Outbox {
     /// Forgets everything: nobody will send it any more.
     pub(crate) fn clear(&self) {
         let mut queues = self.queues();
+        (queues.trust, queues.peers) = (None, None);
         queues.answers.clear();
         queues.deliveries.clear();
     }
@@ -104,8 +115,10 @@ impl Outbox {
 
 impl Queues {
     fn next(&mut self) -> Option<String> {
-        if let Some(answer) = self.answers.pop_front() {
-            return Some(answer);
+        let news =
+            || self.trust.take().map(|frame| frame.to_string()).or_else(|| self.peers.take());
+        if let Some(frame) = self.answers.pop_front().or_else(news) {
+            return Some(frame);
         }
         while let Some(mut sending) = self.deliveries.pop_front() {
             let frame = match sending.start.take() {

@@ -22,7 +22,7 @@ use admission::{admit, refuse};
 pub(crate) use join::Joining;
 
 /// The largest frame that is sent, in bytes. The start of a delivery whose headers are all escaped takes
-/// less than 3 MiB; whom CI trusts is not told where it takes more than this, which is some 30,000 people.
+/// less than 3 MiB; whom CI trusts has its own bound ([`Limits::news`](crate::Limits::news)).
 pub const LARGEST_FRAME: usize = 7 * 1024 * 1024;
 
 /// How long a stranger may take to hear why it is refused, where its time is up already.
@@ -89,8 +89,10 @@ pub async fn serve<I, O, E, S>(
     hub.dismiss(&connection);
     app.metrics().link_closed(code);
     tracing::info!(org = %link.org(), connection = %connection.id, code, by, "link closed");
-    if let End::Ours(code) = end {
-        say_goodbye(&hub, outgoing, code, "").await;
+    match end {
+        End::Ours(code) => say_goodbye(&hub, outgoing, code, "").await,
+        // The socket has its answer to that ready.
+        End::Theirs(_) => drop(timeout(hub.limits.write, outgoing.flush()).await),
     }
 }
 
@@ -253,8 +255,11 @@ async fn take(
         }
         // Each update replaces what was known, as a whole (protocol §2.4).
         FromOrchestrator::CapabilitiesUpdate(capabilities) => {
+            let role = connection.about().role;
             tell(connection, &capabilities);
-            connection.common.news.moves.up();
+            if connection.about().role != role {
+                connection.common.news.moves.up();
+            }
             keep_dashboard_writes(app, link, connection).await
         }
         FromOrchestrator::Heartbeat(_) | FromOrchestrator::AuthRequest(_) => Ok(()),

@@ -100,7 +100,8 @@ fn condition(filter: &AuditFilter) -> Condition {
     let AuditFilter { actor, action, target, outcome, from, to } = filter;
     let action =
         action.as_ref().map(ActionFilter::as_str).map(|action| match action.strip_suffix('.') {
-            // No action has a sign in it that means something here.
+            // Of the signs that mean something here only `_` can be in it, for any one character: that no
+            // two actions differ by it is a matter of their names.
             Some(_) => row::Column::Action.starts_with(action),
             None => row::Column::Action.eq(action),
         });

@@ -22,9 +22,23 @@ impl fmt::Debug for Changes {
 }
 
 impl Changes {
-    pub(crate) fn tell(&self, orgs: BTreeSet<OrgId>) {
-        if let Some(listener) = self.0.get() {
-            orgs.iter().for_each(listener);
+    /// Tells of these organisations once it is dropped.
+    pub(crate) fn telling(&self, orgs: BTreeSet<OrgId>) -> Telling {
+        Telling { changes: self.clone(), orgs }
+    }
+}
+
+/// A change that is told when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    changes: Changes,
+    orgs: BTreeSet<OrgId>,
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        if let Some(listener) = self.changes.0.get() {
+            self.orgs.iter().for_each(listener);
         }
     }
 }

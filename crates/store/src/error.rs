@@ -1,6 +1,6 @@
 //! What can go wrong between a statement and its rows.
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// Why the store could not do what it was asked. Absence is no error: it is an `Option`.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,9 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
+    /// The connection broke while a change was committed: it may be made, and it may not.
+    #[error("the database was lost while a change was committed")]
+    Uncertain(#[source] DbErr),
     /// Anything else: a mistake in a statement, a full disk.
     #[error("the database refused a statement")]
     Other(#[source] DbErr),
@@ -37,6 +40,19 @@ impl From<DbErr> for StoreError {
             }
             _ => Self::Other(error),
         }
+    }
+}
+
+impl StoreError {
+    /// What became of a commit that failed. Where the database has said so itself, nothing was changed.
+    pub(crate) fn of_commit(error: DbErr) -> Self {
+        let said = match &error {
+            DbErr::Conn(RuntimeErr::SqlxError(error))
+            | DbErr::Exec(RuntimeErr::SqlxError(error))
+            | DbErr::Query(RuntimeErr::SqlxError(error)) => error.as_database_error().is_some(),
+            _ => false,
+        };
+        if said { error.into() } else { Self::Uncertain(error) }
     }
 }
 

@@ -69,7 +69,8 @@ impl WriteTx {
             last_seen_at: Set(at.to_utc()),
         };
         row.insert(&self.tx).await?;
-        Ok(())
+        // Orchestrators know them by another id from now on.
+        self.touch_orgs_of(user).await
     }
 
     /// Says that the provider has another address: all of its people are still the same. Gives how

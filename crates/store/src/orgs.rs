@@ -214,7 +214,6 @@ pub(crate) async fn lock(db: &impl ConnectionTrait, org: &OrgId) -> Result<(), S
     Ok(())
 }
 
-/// A text and not a query to be put together: with some requests it is half of their work.
 /// The organisation where it may be used, as a part of another query.
 pub(crate) fn active(org: &OrgId) -> SelectStatement {
     Query::select()
@@ -225,6 +224,7 @@ pub(crate) fn active(org: &OrgId) -> SelectStatement {
         .to_owned()
 }
 
+/// A text and not a query to be put together: with some requests it is half of their work.
 const FIND: &str = "SELECT id, alias, name, disabled_at, created_at FROM orgs WHERE id = $1";
 
 async fn find(db: &impl ConnectionTrait, id: &OrgId) -> Result<Option<Org>, StoreError> {

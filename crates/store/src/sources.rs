@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// The generic sources of an organisation that may be used which a URL segment can mean, the likeliest first: the one whose routing key
-    /// ends in it, then those that are called so, the one registered last before the others.
+    /// ends in it, then those that are called so, the one registered first before the others.
     ///
     /// # Errors
     /// The database fails.
@@ -79,8 +79,8 @@ impl Store {
             .filter(row::Column::OrgId.in_subquery(orgs::active(org)))
             .filter(Condition::any().add(by_key.clone()).add(row::Column::Name.eq(segment)))
             .order_by_desc(Expr::expr(Expr::case(by_key, 1).finally(0)))
-            .order_by_desc(row::Column::RegisteredAt)
-            .order_by_desc(row::Column::Id)
+            .order_by_asc(row::Column::RegisteredAt)
+            .order_by_asc(row::Column::Id)
             .limit(NAMESAKES)
             .all(&self.read)
             .await?;

@@ -92,10 +92,10 @@ impl WriteTx {
             crate::audit::insert(&self.tx, entry).await?;
         }
         let Self { tx, changes, touched: mut orgs } = self;
-        tx.commit().await?;
         orgs.extend(entries.into_iter().filter_map(|entry| entry.org));
-        changes.tell(orgs);
-        Ok(())
+        // Told also where nobody waits for the answer any more, and where there is none.
+        let _told = changes.telling(orgs);
+        tx.commit().await.map_err(StoreError::of_commit)
     }
 
     /// What is being changed of a person changes each organisation that they are in.

@@ -1,5 +1,6 @@
 //! Whom CI trusts: decided over the API, told to the orchestrators.
 
+use kici_domain::setup;
 use kici_rbac::{Level, Matrix, Resource};
 use kici_testkit::{Database, TestOrg, TestPlatform, on_both_databases};
 use reqwest::Method;
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::raw::Raw;
 use crate::support::{json as body, problem, send};
+use crate::visitor::{access_token, exchange, person};
 
 /// What the orchestrator is told, once `is_it` is true of it.
 async fn told(raw: &mut Raw, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
@@ -110,6 +112,20 @@ on_both_databases! {
         // All of this was no business of the other organization.
         theirs.send(json!({"type": "source.register", "messageId": "m2", "sources": []})).await;
         assert_eq!(theirs.any().await["type"], "source.register.ack");
+    }
+
+    async fn who_signs_in_for_the_first_time_goes_by_the_providers_id_from_then_on(database: Database) {
+        let (platform, _) = crate::visitor::platform(&database, vec![person("ada")]).await;
+        let (name, email) = ("Acme".parse().unwrap(), "ada@example.org".parse().unwrap());
+        let made = setup::create_org(platform.app(), &name, &email).await.unwrap();
+        let org = TestOrg { id: made.org, owner: made.owner, token: made.token.reveal().to_owned() };
+        let mut raw = Raw::serving(&platform, &org).await;
+        let levels = raw.next_of("trust_policy.update").await["memberCiTrustLevels"].clone();
+        assert_eq!(levels, json!({org.owner.as_str(): "admin"}));
+        let token = access_token(&platform, "ada").await;
+        assert!(exchange(&platform, &token).await.status().is_success());
+        let levels = raw.next_of("trust_policy.update").await["memberCiTrustLevels"].clone();
+        assert_eq!(levels, json!({"ada": "admin"}));
     }
 
     async fn policies_are_decided_as_a_whole(database: Database) {

@@ -28,12 +28,17 @@ async fn ask(raw: &mut Raw, token: &str) -> Value {
     raw.next_of("join.response").await
 }
 
-/// An orchestrator of another cluster, which serves nothing.
-async fn sibling(platform: &TestPlatform, org: &TestOrg) -> Raw {
+/// An orchestrator of another cluster, which serves the App as well, or nothing.
+async fn sibling(platform: &TestPlatform, org: &TestOrg, cluster: &str, is_serving: bool) -> Raw {
     let mut raw = Raw::serving(platform, org).await;
-    raw.send(
-        json!({"type": "source.register", "messageId": "m2", "sources": [], "clusterName": "b"}),
-    )
+    let source = serde_json::to_value(app_source().registration).unwrap();
+    let sources = if is_serving { vec![source] } else { Vec::new() };
+    raw.send(json!({
+        "type": "source.register",
+        "messageId": "m2",
+        "sources": sources,
+        "clusterName": cluster,
+    }))
     .await;
     assert_eq!(raw.next().await["messageId"], "m2");
     raw
@@ -49,11 +54,12 @@ async fn a_cluster_lets_a_new_orchestrator_in() {
     assert_eq!(nobody["success"], false);
     assert!(nobody["error"].as_str().unwrap().contains("no orchestrator"), "{nobody}");
 
-    let mut other = sibling(&platform, &org).await;
+    let mut apart = sibling(&platform, &org, "apart", false).await;
+    let mut other = sibling(&platform, &org, "b", true).await;
     let mut cluster = Raw::serving(&platform, &org).await;
     let token = token(&org);
     new.send(json!({"type": "join.request", "messageId": "mine", "token": token})).await;
-    // First the one that serves the source of the token, which here says no.
+    // Both serve the source of the token; the newer one, which is asked first, says no.
     let request = cluster.next_of("join.request").await;
     assert_eq!(request["token"], token);
     let refusal = json!({"type": "join.response", "messageId": request["messageId"], "success": false, "error": "expired"});
@@ -66,6 +72,15 @@ async fn a_cluster_lets_a_new_orchestrator_in() {
         answer,
         json!({"type": "join.response", "messageId": "mine", "success": true, "encryptedBundle": bundle})
     );
+    // Who can't have made the token has not seen it.
+    apart.send(json!({"type": "source.register", "messageId": "m9", "sources": []})).await;
+    loop {
+        let frame = apart.any().await;
+        assert_ne!(frame["type"], "join.request");
+        if frame["messageId"] == "m9" {
+            break;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use kici_platform::Options;
 use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::raw::Raw;
@@ -28,7 +28,10 @@ fn text_head(bytes: usize) -> Vec<u8> {
 
 /// A socket of the link that nobody reads: what arrives stays in its buffers.
 async fn deaf(platform: &TestPlatform) -> TcpStream {
-    let mut socket = TcpStream::connect(platform.address()).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    // What waits on our own side is not what the server has taken.
+    socket.set_send_buffer_size(64 * 1024).unwrap();
+    let mut socket = socket.connect(platform.address().parse().unwrap()).await.unwrap();
     let head = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();
@@ -84,7 +87,8 @@ async fn of_a_stranger_little_is_read() {
         let mut sent = 0;
         while socket.write_all(&rest).await.is_ok() {
             sent += rest.len();
-            assert!(sent < 24 * 1024 * 1024, "all of it is read");
+            // What the server reads, and what the system takes for it.
+            assert!(sent < 2 * 1024 * 1024, "more of it is read");
         }
         println!("{} KiB were taken", sent / 1024);
     }

@@ -51,7 +51,7 @@ async fn requests_deliveries_and_links_are_counted_on_a_listener_of_their_own() 
         "kici_link_frames_total{result=\"malformed\"} 1",
         "kici_webhook_deliveries_total{outcome=\"invalid_header\"} 1",
         "kici_links_closed_total{code=\"1006\"} 1",
-        "kici_links_closed_total{code=\"1005\"} 1",
+        "kici_links_closed_total{code=\"1000\"} 1",
         "kici_links_refused_total{code=\"4001\"} 1",
         "kici_links 0",
     ];

@@ -66,6 +66,8 @@ async fn siblings_hear_of_each_other_and_of_the_end() {
     };
     both(&mut hidden).await;
     b.close().await;
+    // Whoever says goodbye is answered.
+    assert_eq!(b.closed().await, 1000);
     while !told(&mut a).await.is_empty() {}
     while told(&mut hidden).await != ["a"] {}
     theirs.send(json!({"type": "source.register", "messageId": "m3", "sources": []})).await;

@@ -78,7 +78,8 @@ impl Raw {
     }
 
     pub(crate) async fn close(&mut self) {
-        self.0.close(None).await.unwrap();
+        let bye = CloseFrame { code: 1000.into(), reason: "".into() };
+        self.0.close(Some(bye)).await.unwrap();
     }
 
     pub(crate) async fn any(&mut self) -> Value {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
+use data_encoding::BASE64;
 use kici_link::LARGEST_FRAME;
 use kici_wire::MAX_FRAME;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -38,7 +39,7 @@ impl Upgrade {
     /// It is no WebSocket handshake of version 13.
     pub(super) fn of(request: &Request) -> Result<Self, ApiError> {
         let headers = request.headers();
-        let key = headers.get(header::SEC_WEBSOCKET_KEY);
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| is_nonce(key.as_bytes()));
         let is_handshake = *request.method() == Method::GET
             && names(headers, &header::CONNECTION, "upgrade")
             && names(headers, &header::UPGRADE, "websocket")
@@ -46,8 +47,11 @@ impl Upgrade {
         let (true, Some(key), Ok(on_upgrade)) = (is_handshake, key, request.take_upgrade()) else {
             let text = "Here orchestrators connect: a WebSocket handshake of version 13 is needed";
             let refused = ApiError::new(StatusCode::UPGRADE_REQUIRED, "websocket_required", text);
-            let upgrade = HeaderValue::from_static("websocket");
-            return Err(refused.with_header(header::UPGRADE, upgrade));
+            let word = HeaderValue::from_static;
+            return Err(refused
+                .with_header(header::CONNECTION, word("upgrade"))
+                .with_header(header::UPGRADE, word("websocket"))
+                .with_header(header::SEC_WEBSOCKET_VERSION, word("13")));
         };
         Ok(Self { on_upgrade, accept: derive_accept_key(key.as_bytes()) })
     }
@@ -80,6 +84,11 @@ impl Upgrade {
             .header(header::SEC_WEBSOCKET_ACCEPT, self.accept)
             .body(Body::empty())
     }
+}
+
+/// Whether a key is what it should be: 16 bytes.
+fn is_nonce(key: &[u8]) -> bool {
+    BASE64.decode(key).is_ok_and(|bytes| bytes.len() == 16)
 }
 
 /// Whether a header names this word among others.

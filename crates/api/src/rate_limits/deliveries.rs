@@ -23,6 +23,7 @@ impl Limiter {
         let address = address.map(network);
         if let Some((strays, address)) = self.strays.as_ref().zip(address)
             && strays.is_spent(&address)
+            && !self.is_known(self.target(org, source))
         {
             let text = "Too many deliveries from this address were to what is not there";
             return Err(too_many(text, 60));
@@ -32,12 +33,18 @@ impl Limiter {
             senders.take(key)
         });
         allowed(sender, "from this address")?;
-        let source = self.sources.as_ref().map(|sources| {
-            let key = self.hasher.hash_one((org, source));
-            sources.take(key)
-        });
+        let source = self.sources.as_ref().map(|sources| sources.take(self.target(org, source)));
         allowed(source, "to this source")?;
         Ok(source.or(sender))
+    }
+
+    /// Notes that there is such a source: who else strays at an address does not keep deliveries from it.
+    pub(crate) fn found(&self, org: &str, source: &str) {
+        self.note(self.target(org, source));
+    }
+
+    fn target(&self, org: &str, source: &str) -> u64 {
+        self.hasher.hash_one(("a source", org, source))
     }
 
     /// Counts a delivery to what is not there.

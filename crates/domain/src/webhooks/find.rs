@@ -6,7 +6,7 @@ use kici_model::sources::Source;
 use kici_model::{OrgId, RoutingKey};
 use kici_rbac::{SystemTask, perm};
 
-use super::unknown::KEPT;
+use super::unknown::{Before, KEPT};
 use super::{WebhookError, headers, quick};
 use crate::sources::LONGEST;
 use crate::{App, access};
@@ -27,6 +27,8 @@ pub struct Found {
     pub(super) routing_key: RoutingKey,
     /// How the delivery names it.
     pub(super) wanted: String,
+    /// When that was looked up.
+    pub(super) before: Before,
 }
 
 /// Finds the source that a delivery is for, before its body is read.
@@ -45,9 +47,9 @@ pub async fn find(
     };
     let org: OrgId = org.parse().map_err(|_| WebhookError::UnknownSource)?;
     match known(app, &org, &wanted).await? {
-        Some(source) => {
+        Some((source, before)) => {
             let (routing_key, wanted) = (source.registered.routing_key, wanted.text());
-            Ok(Found { org, routing_key, wanted })
+            Ok(Found { org, routing_key, wanted, before })
         }
         // The event log has no row of it: it belongs to nobody.
         None => Err(WebhookError::UnknownSource),
@@ -82,7 +84,7 @@ async fn known(
     app: &App,
     org: &OrgId,
     wanted: &Wanted<'_>,
-) -> Result<Option<Source>, WebhookError> {
+) -> Result<Option<(Source, Before)>, WebhookError> {
     if !wanted.can_be() {
         return Ok(None);
     }
@@ -99,14 +101,15 @@ async fn known(
         Wanted::Key(key) => quick(app.store.source(&grant, key)).await?,
     };
     if source.is_none() {
-        app.unknown.note(before, org, wanted.text(), app.clock.now() + KEPT);
+        app.unknown.note(before, org, wanted.text(), app.clock.now(), KEPT);
     }
-    Ok(source)
+    Ok(source.map(|source| (source, before)))
 }
 
-/// The source that `segment` means, out of those it can mean, the one registered last first. A name may
-/// have been left behind by a source that was made anew: one that somebody serves is meant. Of several
-/// it is the first that was registered, so that nobody takes over another's deliveries by its name.
+/// The source that `segment` means, out of those it can mean, the one registered first at their head. A
+/// name may have been left behind by a source that was made anew: one that somebody serves is meant, of
+/// several the first, so that nobody takes a name away from who serves it; and where nobody does, the
+/// last.
 fn meant(
     mut found: Vec<Source>,
     segment: &str,
@@ -119,7 +122,10 @@ fn meant(
     };
     let at = match found.first() {
         Some(first) if is_exact(first) => 0,
-        _ => found.iter().rposition(|source| is_served(&key(source))).unwrap_or(0),
+        _ => found
+            .iter()
+            .position(|source| is_served(&key(source)))
+            .unwrap_or(found.len().saturating_sub(1)),
     };
     (!found.is_empty()).then(|| found.swap_remove(at))
 }

@@ -38,17 +38,25 @@ impl Unknown {
         (!is_unknown).then_some(Before(table.registrations))
     }
 
-    /// Remembers until `until` that `source` is not there, unless something was registered since.
-    pub(super) fn note(&self, before: Before, org: &OrgId, source: String, until: Timestamp) {
+    /// Remembers for so long that `source` is not there, unless something was registered since.
+    pub(super) fn note(
+        &self,
+        before: Before,
+        org: &OrgId,
+        source: String,
+        now: Timestamp,
+        long: Duration,
+    ) {
         let mut table = self.table();
-        if table.registrations == before.0 {
-            table.keep(org, source, until);
+        if table.registrations != before.0 {
+            return;
         }
-    }
-
-    /// Remembers until `until` that its orchestrator does not know `source`.
-    pub(super) fn refused(&self, org: &OrgId, source: String, until: Timestamp) {
-        self.table().keep(org, source, until);
+        if table.until.len() >= MOST {
+            table.until.retain(|_, until| now < *until);
+        }
+        if table.until.len() < MOST {
+            table.until.insert((org.clone(), source), now + long);
+        }
     }
 
     /// The organisation has registered something.
@@ -60,18 +68,6 @@ impl Unknown {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Table {
-    fn keep(&mut self, org: &OrgId, source: String, until: Timestamp) {
-        if self.until.len() >= MOST {
-            // Nothing was noted for longer than that, so what is older is over.
-            self.until.retain(|_, kept| *kept + KEPT > until);
-        }
-        if self.until.len() < MOST {
-            self.until.insert((org.clone(), source), until);
-        }
     }
 }
 
@@ -87,9 +83,9 @@ mod tests {
         let org = OrgId::random(&OsEntropy::default()).unwrap();
         let before = unknown.look(&org, "a", now).unwrap();
         unknown.forget(&org);
-        unknown.note(before, &org, "a".to_owned(), now + KEPT);
+        unknown.note(before, &org, "a".to_owned(), now, KEPT);
         let before = unknown.look(&org, "a", now).unwrap();
-        unknown.note(before, &org, "a".to_owned(), now + KEPT);
+        unknown.note(before, &org, "a".to_owned(), now, KEPT);
         assert!(unknown.look(&org, "a", now).is_none());
         assert!(unknown.look(&org, "a", now + KEPT).is_some());
     }
@@ -100,10 +96,11 @@ mod tests {
         let org = OrgId::random(&OsEntropy::default()).unwrap();
         for n in 0..MOST + 5 {
             let before = unknown.look(&org, "another", now).unwrap();
-            unknown.note(before, &org, n.to_string(), now + KEPT);
+            unknown.note(before, &org, n.to_string(), now, KEPT);
         }
         assert_eq!(unknown.table().until.len(), MOST);
-        unknown.refused(&org, "late".to_owned(), now + KEPT + KEPT);
+        let before = unknown.look(&org, "another", now).unwrap();
+        unknown.note(before, &org, "late".to_owned(), now + KEPT, REFUSED);
         assert_eq!(unknown.table().until.len(), 1);
     }
 }

@@ -4,11 +4,10 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use kici_domain::{App, Link};
-use kici_wire::{PeerUpdate, ToOrchestrator};
+use kici_wire::PeerUpdate;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::LARGEST_FRAME;
 use crate::Hub;
 use crate::connection::Connection;
 
@@ -31,14 +30,10 @@ pub(super) async fn tell_trust(
     let mut pause = hub.limits.key_check;
     registered(&mut registrations).await;
     loop {
-        match connection.common.news.trust(app, link, hub.limits.key_check).await {
+        match connection.common.news.trust(app, link, &hub.limits).await {
             Ok(frame) if told.as_ref() == Some(&frame) => pause = hub.limits.key_check,
             Ok(frame) => {
-                if frame.len() <= LARGEST_FRAME {
-                    connection.outbox.answer_text(frame.to_string()).await;
-                } else {
-                    tracing::error!(org = %link.org(), "more people and teams than a frame holds");
-                }
+                connection.outbox.tell_trust(frame.clone());
                 told = Some(frame);
                 pause = hub.limits.key_check;
             }
@@ -67,8 +62,7 @@ pub(super) async fn tell_peers(hub: &Hub, connection: &Connection) -> Infallible
     loop {
         let peers = hub.peers(connection);
         if peers != told {
-            let update = PeerUpdate { peers: peers.clone() };
-            connection.outbox.answer(&ToOrchestrator::PeerUpdate(update)).await;
+            connection.outbox.tell_peers(PeerUpdate { peers: peers.clone() });
             told = peers;
         }
         let _ = moves.changed().await;

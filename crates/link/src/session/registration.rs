@@ -42,8 +42,9 @@ pub(super) async fn register(
         fits
     });
     let done = sources::register(app, link, &named, hub.limits.org_sources).await?;
-    {
+    let has_moved = {
         let mut about = connection.about();
+        let before = (about.serves.clone(), about.address.clone(), about.instance.clone());
         about.cluster_name = register.cluster_name.map(|name| shorten(&name, LONGEST));
         // Of an id nothing is cut: a long one is no id.
         let cluster = register.cluster_id.filter(|id| (1..=LONGEST).contains(&id.len()));
@@ -59,7 +60,8 @@ pub(super) async fn register(
         }
         about.serves.extend(done.serves);
         about.is_registered = true;
-    }
+        before != (about.serves.clone(), about.address.clone(), about.instance.clone())
+    };
     // Until it is known who serves what: a sibling may be deregistering the same.
     drop(turn);
     hub.supersede(connection);
@@ -79,7 +81,9 @@ pub(super) async fn register(
     };
     connection.outbox.answer(&ToOrchestrator::SourceRegisterAck(ack)).await;
     connection.registrations.up();
-    connection.common.news.moves.up();
+    if has_moved {
+        connection.common.news.moves.up();
+    }
     Ok(())
 }
 
