@@ -13,9 +13,13 @@ mod m20261126_000005_identities;
 mod m20261126_000006_successors;
 mod m20261126_000007_ci_trust;
 
+use std::time::Duration;
+
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm_migration::sea_orm::sqlx::{self, ConnectOptions as _, Connection};
 use sea_orm_migration::sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, RuntimeErr,
 };
 
 struct Migrator;
@@ -34,6 +38,9 @@ impl MigratorTrait for Migrator {
         ]
     }
 }
+
+/// How long PostgreSQL has to take a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One number for everybody who migrates: nodes that start together wait for each other.
 const LOCK: i64 = 0x6b69_6369;
@@ -69,7 +76,20 @@ pub async fn execute(url: &str, sql: &str) -> Result<(), DbErr> {
 
 /// One connection, which nothing sweeps away: see `pool` in the store.
 async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
+    if !url.starts_with("sqlite:") {
+        knock(url).await?;
+    }
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).idle_timeout(None).max_lifetime(None).sqlx_logging(false);
     Database::connect(options).await
+}
+
+/// A pool goes on trying for half a minute, and then says no more than that. This says what is wrong.
+async fn knock(url: &str) -> Result<(), DbErr> {
+    let failed = |error: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(error.into()));
+    let options: PgConnectOptions = url.parse().map_err(failed)?;
+    match tokio::time::timeout(PATIENCE, options.connect()).await {
+        Ok(connected) => connected.map_err(failed)?.close().await.map_err(failed),
+        Err(_) => Err(DbErr::Custom(format!("no answer within {} s", PATIENCE.as_secs()))),
+    }
 }

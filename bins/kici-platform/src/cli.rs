@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use kici_model::OrgId;
-use kici_model::text::{Email, OrgName};
+use kici_model::text::{Email, OrgName, RoleName};
 
 use crate::{Config, dev, org, print, reference, serve};
 
@@ -86,6 +86,20 @@ enum OrgCommand {
         #[arg(long, value_name = "EMAIL")]
         owner: Email,
     },
+    /// Make somebody a member, with the role Member or another one: for servers without an identity
+    /// provider, where nobody can accept an invitation.
+    AddMember {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Of which, such as `org_NXho8YmATbZa`.
+        org: OrgId,
+        /// The person's e-mail address; they are added where unknown.
+        #[arg(long)]
+        email: Email,
+        /// The name of the role that they have.
+        #[arg(long, default_value = "Member")]
+        role: RoleName,
+    },
     /// List all organizations.
     List {
         #[command(flatten)]
@@ -142,10 +156,21 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if print::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            print::error(&format!("error: {error:#}"));
+            print::error(&format!("error: {}", chain(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, but none that was said already.
+fn chain(error: &anyhow::Error) -> String {
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
@@ -160,6 +185,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Print { config }) => print::text(&config.load()?.to_toml()),
         Command::Org(OrgCommand::Create { config, name, owner }) => {
             block_on(org::create(config.load()?, name, owner))
+        }
+        Command::Org(OrgCommand::AddMember { config, org, email, role }) => {
+            block_on(org::add_member(config.load()?, org, email, role))
         }
         Command::Org(OrgCommand::List { config }) => block_on(org::list(config.load()?)),
         Command::Org(OrgCommand::Disable { config, org }) => {
@@ -177,7 +205,9 @@ fn run(command: Command) -> anyhow::Result<()> {
 }
 
 async fn migrate(config: Config) -> anyhow::Result<()> {
-    kici_migration::migrate(&config.database.url).await.context("the database was not migrated")?;
+    let url = &config.database.url;
+    crate::server::private_file(url).context("the database's file can't be made")?;
+    kici_migration::migrate(url).await.context("the database was not migrated")?;
     print::line("The database is up to date.")
 }
 

@@ -114,7 +114,7 @@ impl Config {
             errors,
         );
         let url = told(database(values.optional("database", "url")), "database.url", errors);
-        let connections = values.parsed::<NonZeroU32>("database", "connections", errors);
+        let connections = values.number("database", "connections", 1, errors);
         let oidc = oidc::read(&values, public_url.as_ref().and_then(Option::as_deref), errors);
         let mail = mail::read(&values, errors);
         let metrics = values.optional("metrics", "listen").map(|text| text.parse());
@@ -122,12 +122,12 @@ impl Config {
             format!("{error}; `127.0.0.1:9464` would work")
         });
         let metrics = told(metrics, "metrics.listen", errors);
-        let mut rate = |name| values.parsed::<u32>("limits", name, errors).map(NonZeroU32::new);
+        let mut rate = |name| values.number("limits", name, 0, errors).map(NonZeroU32::new);
         let (reads, writes) = (rate("reads_per_minute"), rate("writes_per_minute"));
         let failures = rate("failed_tokens_per_minute");
         let deliveries = rate("deliveries_per_minute");
         let deliveries_from_address = rate("deliveries_from_address_per_minute");
-        let burst = values.parsed::<NonZeroU32>("limits", "burst", errors);
+        let burst = values.number("limits", "burst", 1, errors).and_then(NonZeroU32::new);
         let level = values.text("log", "level");
         let level = telemetry::parse(&level).map(|_| level).map_err(|error| error.to_string());
         let level = told(level, "log.level", errors);
@@ -145,7 +145,7 @@ impl Config {
                 public_url: public_url?,
                 trusted_proxies: trusted_proxies?,
             },
-            database: DatabaseConfig { url: url?, connections: connections?.get() },
+            database: DatabaseConfig { url: url?, connections: connections? },
             oidc: oidc?,
             mail: mail?,
             metrics: MetricsConfig { listen: metrics? },
@@ -192,7 +192,13 @@ impl Values {
         };
         for (section, keys) in sections {
             let Some(keys) = keys.as_table() else {
-                errors.push(format!("`{section}` must be a section: write `[{section}]`"));
+                errors.push(match KEYS.iter().find(|key| key.name == section) {
+                    Some(key) => format!(
+                        "`{section}` stands in no section: write it below `[{}]`",
+                        key.section
+                    ),
+                    None => format!("`{section}` must be a section: write `[{section}]`"),
+                });
                 continue;
             };
             for (name, value) in keys {
@@ -243,6 +249,21 @@ impl Values {
         self.optional(section, name).unwrap_or_default()
     }
 
+    /// A whole number that is not below `least`.
+    fn number(
+        &self,
+        section: &str,
+        name: &str,
+        least: u32,
+        errors: &mut Vec<String>,
+    ) -> Option<u32> {
+        let text = self.text(section, name);
+        let number = text.parse().ok().filter(|number| *number >= least);
+        let wanted =
+            || format!("`{text}`: a whole number from {least} to {} is expected", u32::MAX);
+        told(number.ok_or_else(wanted), &format!("{section}.{name}"), errors)
+    }
+
     fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
         &self,
         section: &str,
@@ -286,15 +307,20 @@ fn base_url(text: &str) -> Result<String, String> {
 fn networks(text: Option<String>) -> Result<Vec<IpNet>, String> {
     let text = text.unwrap_or_default();
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-    items
-        .map(|item| {
-            let network =
-                item.parse().or_else(|_| item.parse::<std::net::IpAddr>().map(IpNet::from));
-            network.map_err(|_| {
-                format!("`{item}`: an address or a network like `10.0.0.0/8` is expected")
-            })
-        })
-        .collect()
+    let (mut networks, mut wrong) = (Vec::new(), Vec::new());
+    for item in items {
+        match item.parse().or_else(|_| item.parse::<std::net::IpAddr>().map(IpNet::from)) {
+            Ok(network) => networks.push(network),
+            Err(_) => wrong.push(format!("`{item}`")),
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(networks),
+        false => Err(format!(
+            "{}: an address or a network like `10.0.0.0/8` is expected",
+            wrong.join(", ")
+        )),
+    }
 }
 
 fn database(url: Option<String>) -> Result<String, String> {
@@ -302,6 +328,9 @@ fn database(url: Option<String>) -> Result<String, String> {
         "`sqlite:///var/lib/kici/platform.db?mode=rwc` or `postgres://user:password@host/database`";
     match url {
         None => Err(format!("is missing; write {forms}")),
+        Some(url) if url.starts_with("sqlite:") && url.contains(":memory:") => {
+            Err(format!("a database in memory is another one for each connection; write {forms}"))
+        }
         Some(url) if ["sqlite:", "postgres:", "postgresql:"].iter().any(|s| url.starts_with(s)) => {
             Ok(url)
         }

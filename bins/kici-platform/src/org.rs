@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use kici_domain::setup;
 use kici_model::OrgId;
 use kici_model::orgs::OrgState;
-use kici_model::text::{Email, OrgName};
+use kici_model::text::{Email, OrgName, RoleName};
 
 use crate::{Config, print, serve, server};
 
@@ -16,6 +16,19 @@ pub(crate) async fn create(config: Config, name: OrgName, owner: Email) -> anyho
     print::line(&format!("owner          {}", made.owner))?;
     print::line(&format!("token          {}", made.token.reveal()))?;
     print::line("\nThe token is shown this once. It works for 120 days.")
+}
+
+/// Makes somebody a member.
+pub(crate) async fn add_member(
+    config: Config,
+    org: OrgId,
+    email: Email,
+    role: RoleName,
+) -> anyhow::Result<()> {
+    let app = server::app(&serve::options(config)).await?;
+    let user = setup::add_member(&app, &org, &email, &role).await.context("nothing was changed")?;
+    print::line(&format!("{user} is a member of {org}, with the role {role}"))?;
+    print::line("`kici-platform user token --email …` prints a token for them.")
 }
 
 /// Prints all organizations.

@@ -259,7 +259,7 @@ fn mailer(config: kici_mail::Config) -> anyhow::Result<Arc<dyn Mailer>> {
 }
 
 /// A new SQLite file is its owner's alone: it holds addresses of people and keys of the server.
-fn private_file(url: &str) -> std::io::Result<()> {
+pub(crate) fn private_file(url: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let Some(rest) = url.strip_prefix("sqlite:") else { return Ok(()) };
     let path = rest.trim_start_matches("//").split('?').next().unwrap_or_default();

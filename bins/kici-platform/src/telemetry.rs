@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tracing_subscriber::EnvFilter;
 
 /// How lines look.
@@ -33,7 +33,15 @@ pub(crate) fn start(filter: &str, format: Format) -> anyhow::Result<()> {
 
 /// Reads a filter. Whole frames are never logged, at no level: the first one holds a token.
 pub(crate) fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
-    Ok(EnvFilter::try_new(filter)?
+    // A word alone that is no level would be taken for the name of a module, and nothing be logged.
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    for part in filter.split(',').map(str::trim).filter(|part| !part.contains(['=', '['])) {
+        if !part.is_empty() && !levels.contains(&part.to_ascii_lowercase().as_str()) {
+            bail!("`{part}` is no level; `error`, `warn`, `info`, `debug` and `trace` work");
+        }
+    }
+    // PostgreSQL says at each start that what is there is there.
+    Ok(EnvFilter::try_new(format!("sqlx::postgres::notice=warn,{filter}"))?
         .add_directive("tungstenite=info".parse()?)
         .add_directive("tokio_tungstenite=info".parse()?))
 }

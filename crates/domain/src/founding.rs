@@ -139,7 +139,8 @@ pub fn real(email: &Email) -> Option<&Email> {
 fn name_of(email: &Email) -> Result<PersonName, TextError> {
     let text = email.to_string();
     let local = text.split('@').next().unwrap_or(&text);
-    crate::shorten(local, 100).parse()
+    // Not every part of an address is a name.
+    crate::shorten(local, 100).parse().or_else(|_| "Somebody".parse())
 }
 
 fn role(app: &App, name: &str, permissions: Matrix, is_owner: bool) -> Result<Role, FoundingError> {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use kici_model::audit::{Action, Actor, AuditEntry};
 use kici_model::credentials::NewCredential;
 use kici_model::orgs::{Org, OrgState};
-use kici_model::text::{Email, KeyName, OrgName};
+use kici_model::text::{Email, KeyName, OrgName, RoleName};
 use kici_model::{AuditId, CredentialId, OrgId, Token, TokenKind, UserId};
 use kici_rbac::{Access, Granted, SystemTask, perm};
-use kici_store::WriteTx;
+use kici_store::{NewMember, StoreError, WriteTx};
+use serde_json::json;
 
 use crate::founding::{self, FoundingError};
 use crate::{App, access};
@@ -69,6 +70,61 @@ pub async fn person(app: &App, email: &Email) -> Result<(UserId, Token), Foundin
     let entry = entry(app, &access, Action::PersonalTokenCreated, &key)?;
     tx.commit(AuditEntry { org: None, ..entry }).await?;
     Ok((user.id, token))
+}
+
+/// Makes somebody a member of an organisation with one role, by its name; they are added where unknown.
+/// It is how people come in where nobody can sign in, and so accept an invitation.
+///
+/// # Errors
+/// There is no such organisation or role, they are a member already, or the server did not do its part.
+pub async fn add_member(
+    app: &App,
+    org: &OrgId,
+    email: &Email,
+    role: &RoleName,
+) -> Result<UserId, AddMemberError> {
+    let access = access::task(org.clone(), SystemTask::Setup);
+    let setup = access.require::<perm::Setup>().map_err(FoundingError::from)?;
+    let members = access.require::<perm::MembersAdmin>().map_err(FoundingError::from)?;
+    let mut tx = app.store.write().await.map_err(FoundingError::from)?;
+    if tx.lock_org(&members).await.map_err(FoundingError::from)?.is_none() {
+        return Err(AddMemberError::NoOrg(org.clone()));
+    }
+    let chart = tx.org_chart(&members).await.map_err(FoundingError::from)?;
+    let same = |known: &&kici_rbac::Role| known.name.to_lowercase() == role.as_str().to_lowercase();
+    let found = chart.roles.iter().find(same).and_then(|known| known.id.parse().ok());
+    let role_id = found.ok_or_else(|| AddMemberError::NoRole(role.clone()))?;
+    let user = match tx.find_user(&setup, email).await.map_err(FoundingError::from)? {
+        Some(user) => user,
+        None => founding::new_user(app, &mut tx, &access, Some(email), None).await?,
+    };
+    let member = NewMember { user: &user.id, joined_at: app.clock.now() };
+    tx.add_member(&members, member).await.map_err(|error| match error {
+        StoreError::Conflict(_) => AddMemberError::Already(email.clone()),
+        other => FoundingError::from(other).into(),
+    })?;
+    tx.set_roles(&members, &user.id, &[role_id].into()).await.map_err(FoundingError::from)?;
+    let entry = entry(app, &access, Action::MemberAdded, &user.id)?;
+    let entry = entry.with(json!({"role": role.as_str()}));
+    tx.commit(entry).await.map_err(FoundingError::from)?;
+    Ok(user.id)
+}
+
+/// Why somebody could not be made a member.
+#[derive(Debug, thiserror::Error)]
+pub enum AddMemberError {
+    /// There is no such organisation.
+    #[error("there is no organization `{0}`; `kici-platform org list` shows all")]
+    NoOrg(OrgId),
+    /// It has no such role.
+    #[error("the organization has no role `{0}`")]
+    NoRole(RoleName),
+    /// They are one.
+    #[error("`{0}` is a member already")]
+    Already(Email),
+    /// The server did not do its part.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
 }
 
 /// All organisations of the installation, by name.

@@ -22,7 +22,7 @@ use kici_model::text::DeliveryId;
 use kici_rbac::{Denied, SystemTask, perm};
 use kici_store::StoreError;
 use kici_wire::shorten;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::digest::sha256;
 use crate::ports::MayRelay;
@@ -189,7 +189,8 @@ async fn turn<'a>(
         let key = (grant.tenant().clone(), source.clone(), id.clone());
         match app.under_way.claim(key) {
             Turn::Ours(claim) => {
-                let taken = quick(app.store.accepted_delivery(grant, source, id)).await?;
+                let taken = quick(|| app.store.accepted_delivery(grant, source, id));
+                let taken = taken.await?;
                 return Ok(taken.map_or(Mine::Ours(claim), Mine::Taken));
             }
             Turn::Theirs(mut theirs) => {
@@ -213,12 +214,30 @@ const LOG_PATIENCE: Duration = Duration::from_secs(1);
 const LOG_END: Duration = Duration::from_secs(10);
 /// How long a delivery waits for what the database knows of it: a body, and its sender, wait with it.
 const READ_PATIENCE: Duration = Duration::from_secs(1);
+/// The pause before the database is asked again.
+const AGAIN: Duration = Duration::from_millis(20);
 
-/// What the database says, where it does so at once.
-async fn quick<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Trouble> {
-    match timeout(READ_PATIENCE, read).await {
+/// What the database says, where it does so at once; asked again where it was lost in between.
+async fn quick<T, F>(read: impl Fn() -> F) -> Result<T, Trouble>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    match timeout(READ_PATIENCE, again(read)).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Trouble::Slow),
+    }
+}
+
+/// Does something until the database is there: after a restart of it every connection is gone.
+async fn again<T, F>(work: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match work().await {
+            Err(StoreError::Unavailable(_)) => sleep(AGAIN).await,
+            done => return done,
+        }
     }
 }
 
@@ -269,21 +288,22 @@ fn prepare(app: &App, found: Found, incoming: Incoming) -> Result<Relaying, Webh
 /// The verdict decides; a log that can't be written must not make the sender repeat an accepted
 /// delivery, nor hide a refusal.
 async fn record(app: &App, grant: &MayRelay, event: &Event) {
-    let written = async {
-        let mut tx = app.store.record().await?;
-        tx.record_event(grant, event).await?;
-        if event.status == EventStatus::Relayed {
-            let Event { routing_key, delivery_id, body_hash, received_at, .. } = event;
-            tx.accept_delivery(grant, routing_key, delivery_id, body_hash, *received_at).await?;
-        }
-        tx.commit().await
-    };
-    if let Err(error) = written.await {
+    if let Err(error) = again(|| write(app, grant, event)).await {
         tracing::error!(
             org = %grant.tenant(), delivery = %event.delivery_id, status = %event.status,
             error = &error as &dyn std::error::Error, "a delivery is missing in the event log"
         );
     }
+}
+
+async fn write(app: &App, grant: &MayRelay, event: &Event) -> Result<(), StoreError> {
+    let mut tx = app.store.record().await?;
+    tx.record_event(grant, event).await?;
+    if event.status == EventStatus::Relayed {
+        let Event { routing_key, delivery_id, body_hash, received_at, .. } = event;
+        tx.accept_delivery(grant, routing_key, delivery_id, body_hash, *received_at).await?;
+    }
+    tx.commit().await
 }
 
 fn settle(event: Event, relayed: Relayed) -> Event {

@@ -90,7 +90,7 @@ pub async fn serve<I, O, E, S>(
     app.metrics().link_closed(code);
     tracing::info!(org = %link.org(), connection = %connection.id, code, by, "link closed");
     match end {
-        End::Ours(code) => say_goodbye(&hub, outgoing, code, "").await,
+        End::Ours(code) => say_goodbye(&hub, outgoing, code, code.reason()).await,
         // The socket has its answer to that ready.
         End::Theirs(_) => drop(timeout(hub.limits.write, outgoing.flush()).await),
     }
@@ -121,7 +121,7 @@ async fn say_goodbye<O: Sink<Frame> + Unpin>(
     reason: &str,
 ) {
     // A close frame has room for 123 bytes.
-    let reason = reason.chars().take(40).collect();
+    let reason = reason.get(..reason.floor_char_boundary(123)).unwrap_or_default().to_owned();
     let close = Frame::Close { code: code.code(), reason };
     let said = timeout(hub.limits.write, async {
         outgoing.send(close).await?;

@@ -80,6 +80,16 @@ impl FromStr for RoutingPattern {
     fn from_str(text: &str) -> Result<Self, TextError> {
         let is_plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.:*?".contains(&c);
         if (1..=256).contains(&text.len()) && text.bytes().all(is_plain) {
+            // What fits nothing is a mistake: a key with it alone would serve no source.
+            let begins = text.split(['*', '?']).next().unwrap_or_default();
+            let is_open = begins.len() < text.len();
+            let can_fit =
+                |kind: &str| begins.starts_with(kind) || is_open && kind.starts_with(begins);
+            if !["github:", "generic:"].into_iter().any(can_fit) {
+                return Err(TextError::new(
+                    "a routing pattern begins with `github:` or `generic:`, or with `*`",
+                ));
+            }
             Ok(Self(text.into()))
         } else {
             Err(TextError::new(
@@ -108,6 +118,16 @@ mod tests {
         assert_eq!(parsed.is_ok(), good, "{text}");
         if let Ok(key) = parsed {
             assert_eq!(key.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_fits_nothing_is_none() {
+        for good in ["*", "github:*", "g*", "g?thub:1", "generic:org_k3m9p2x7q1zz:ci-*", "*:1"] {
+            assert!(RoutingPattern::from_str(good).is_ok(), "{good}");
+        }
+        for bad in ["gihub:1", "bad", "github", "remote:*", "", "a b"] {
+            assert!(RoutingPattern::from_str(bad).is_err(), "{bad}");
         }
     }
 

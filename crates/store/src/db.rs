@@ -9,6 +9,7 @@ use sea_orm::{
 
 use crate::StoreError;
 use crate::changes::Changes;
+use crate::error::is_broken;
 
 /// How long a request waits for a connection, or for SQLite's writer, before it is told so.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,6 +37,8 @@ pub struct Store {
     pub(crate) read: DatabaseConnection,
     pub(crate) write: DatabaseConnection,
     pub(crate) changes: Changes,
+    /// How many there can be to read with.
+    connections: u32,
 }
 
 impl Store {
@@ -50,7 +53,7 @@ impl Store {
             // One writer: SQLite has no more, and waiting in our queue is fairer than in its lock.
             let write = Database::connect(sqlite(url, 1)).await?;
             let read = Database::connect(sqlite(url, connections)).await?;
-            Ok(Self { read, write, changes: Changes::default() })
+            Ok(Self { read, write, changes: Changes::default(), connections })
         } else {
             let mut options = pool(url, connections);
             options
@@ -62,7 +65,7 @@ impl Store {
                     })
                 });
             let both = Database::connect(options).await?;
-            Ok(Self { read: both.clone(), write: both, changes: Changes::default() })
+            Ok(Self { read: both.clone(), write: both, changes: Changes::default(), connections })
         }
     }
 
@@ -75,22 +78,38 @@ impl Store {
         }
     }
 
-    /// All rows of a statement whose parameters are texts. It goes to the driver directly: the ORM
-    /// puts everything into values of its own first, which for what every request begins with is a
-    /// tenth of the work.
+    /// All rows of a statement whose parameters are texts; asked again where the connection turns out to
+    /// be gone, since after a restart of the database each one of the pool is.
     pub(crate) async fn rows(
         &self,
         sql: &'static str,
         texts: &[Option<&str>],
     ) -> Result<Vec<QueryResult>, StoreError> {
-        let rows = match self.backend() {
+        let mut left = self.connections;
+        loop {
+            match self.rows_once(sql, texts).await {
+                Err(error) if left > 0 && is_broken(&error) => left -= 1,
+                Err(error) => return Err(DbErr::Query(RuntimeErr::SqlxError(error.into())).into()),
+                Ok(rows) => return Ok(rows),
+            }
+        }
+    }
+
+    /// It goes to the driver directly: the ORM puts everything into values of its own first, which for
+    /// what every request begins with is a tenth of the work.
+    async fn rows_once(
+        &self,
+        sql: &'static str,
+        texts: &[Option<&str>],
+    ) -> Result<Vec<QueryResult>, sqlx::Error> {
+        match self.backend() {
             Backend::Postgres => {
                 let mut query = sqlx::query(sql);
                 for text in texts {
                     query = query.bind(*text);
                 }
                 let pool = self.read.get_postgres_connection_pool();
-                query.fetch_all(pool).await.map(|rows| rows.into_iter().map(Into::into).collect())
+                Ok(query.fetch_all(pool).await?.into_iter().map(Into::into).collect())
             }
             Backend::Sqlite => {
                 let mut query = sqlx::query(sql);
@@ -98,15 +117,9 @@ impl Store {
                     query = query.bind(*text);
                 }
                 let pool = self.read.get_sqlite_connection_pool();
-                query.fetch_all(pool).await.map(|rows| rows.into_iter().map(Into::into).collect())
+                Ok(query.fetch_all(pool).await?.into_iter().map(Into::into).collect())
             }
-        };
-        rows.map_err(|error| match error {
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
-                StoreError::Unavailable(DbErr::Conn(RuntimeErr::SqlxError(error.into())))
-            }
-            error => DbErr::Query(RuntimeErr::SqlxError(error.into())).into(),
-        })
+        }
     }
 
     /// Whether the database answers.

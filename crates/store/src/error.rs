@@ -1,6 +1,6 @@
 //! What can go wrong between a statement and its rows.
 
-use sea_orm::{DbErr, RuntimeErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
 /// Why the store could not do what it was asked. Absence is no error: it is an `Option`.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,9 @@ impl From<DbErr> for StoreError {
             Some(
                 SqlErr::UniqueConstraintViolation(_) | SqlErr::ForeignKeyConstraintViolation(_),
             ) => Self::Conflict(error),
-            _ if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) => {
+            _ if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_))
+                || sqlx_error(&error).is_some_and(is_lost) =>
+            {
                 Self::Unavailable(error)
             }
             _ => Self::Other(error),
@@ -46,13 +48,34 @@ impl From<DbErr> for StoreError {
 impl StoreError {
     /// What became of a commit that failed. Where the database has said so itself, nothing was changed.
     pub(crate) fn of_commit(error: DbErr) -> Self {
-        let said = match &error {
-            DbErr::Conn(RuntimeErr::SqlxError(error))
-            | DbErr::Exec(RuntimeErr::SqlxError(error))
-            | DbErr::Query(RuntimeErr::SqlxError(error)) => error.as_database_error().is_some(),
-            _ => false,
-        };
-        if said { error.into() } else { Self::Uncertain(error) }
+        let has_said = sqlx_error(&error)
+            .is_some_and(|error| error.as_database_error().is_some() && !is_lost(error));
+        if has_said { error.into() } else { Self::Uncertain(error) }
+    }
+}
+
+fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// Whether the database can't be reached.
+fn is_lost(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) || is_broken(error)
+}
+
+/// Whether the connection is gone, or PostgreSQL ends it: it is stopped, or starts (57P01 to 57P03).
+pub(crate) fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P0"))
+        }
+        _ => false,
     }
 }
 

@@ -59,6 +59,21 @@ pub enum CloseCode {
 }
 
 impl CloseCode {
+    /// The reason in words, for the other side's log.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::GoingAway => "the server shuts down, or a newer connection has come",
+            Self::Unauthorized => "the key was revoked or is over, or the organization is disabled",
+            Self::AuthTimeout => "no `auth.request` came in time",
+            Self::InvalidMessage => "a frame is no text of 25 MiB at most, or nothing valid came",
+            Self::HeartbeatTimeout => "nothing came for too long, or nothing was read",
+            Self::ProtocolError => "another version of the protocol",
+            Self::Internal => "the server could not do its part",
+            Self::LimitReached => "the organization has as many connections as it may",
+        }
+    }
+
     /// The number on the wire.
     #[must_use]
     pub const fn code(self) -> u16 {

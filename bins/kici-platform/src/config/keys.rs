@@ -172,7 +172,10 @@ pub(crate) fn find_variable(variable: &str) -> Option<Result<&'static Key, Strin
         "KICI_LIMITS_",
         "KICI_LOG_",
     ];
-    if !sections.iter().any(|section| variable.starts_with(section)) {
+    // Others have variables that begin with `KICI_` too; but one that is so near to ours is meant to be it.
+    let is_near = |key: &Key| strsim::damerau_levenshtein(variable, &key.variable()) <= 2;
+    let is_ours = sections.iter().any(|section| variable.starts_with(section));
+    if !(is_ours || variable.starts_with("KICI_") && KEYS.iter().any(is_near)) {
         return None;
     }
     let found = KEYS.iter().find(|key| key.variable() == variable);

@@ -31,8 +31,26 @@ fn the_environment_goes_before_the_file_and_defaults_come_last() {
 #[test]
 fn every_mistake_is_told_at_once_with_what_would_work() {
     let text = "[server]\nlisten = \"here\"\npublic_ulr = \"x\"\n[database]\nurl = \"mysql://x\"\n[log]\nformat = \"xml\"\n";
-    let error = load(text, &[("KICI_SERVER_LISEN", "x")]).unwrap_err();
+    let error = load(text, &[("KICI_SERVER_LISEN", "x"), ("KICI_SERVR_LISTEN", "x")]).unwrap_err();
+    for (wrong, part) in [
+        ("[log]\nlevel = \"loud\"\n", "log.level: `loud` is no level"),
+        ("listen = \"127.0.0.1:1\"\n", "`listen` stands in no section: write it below `[server]`"),
+        (
+            "[server]\ntrusted_proxies = [\"10.0.0.0/33\", \"foo\"]\n",
+            "`10.0.0.0/33`, `foo`: an address",
+        ),
+        (
+            "[database]\nconnections = \"many\"\n",
+            "database.connections: `many`: a whole number from 1",
+        ),
+        ("[limits]\nburst = 0\n", "limits.burst: `0`: a whole number from 1 to 4294967295"),
+        ("[database]\nurl = \"sqlite::memory:\"\n", "database.url: a database in memory"),
+    ] {
+        let error = load(wrong, &[]).unwrap_err();
+        assert!(error.contains(part), "{part}\n{error}");
+    }
     for part in [
+        "`KICI_SERVR_LISTEN` in the environment is not known; did you mean `KICI_SERVER_LISTEN`?",
         "server.listen: `here`",
         "`server.public_ulr` is not known; did you mean `server.public_url`?",
         "`KICI_SERVER_LISEN` in the environment is not known; did you mean `KICI_SERVER_LISTEN`?",

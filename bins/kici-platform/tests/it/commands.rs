@@ -37,6 +37,15 @@ on_both_databases! {
         };
         let url = format!("http://{address}/webhook/{org}/github");
         assert_eq!(Post::new("{}").request(&http, &url).await.status(), 404);
+        // Without an identity provider the operator brings people in.
+        let add = |role: &str| operate(&["org", "add-member", org, "--email", "bob@example.org", "--role", role]);
+        assert!(!add("Nobody").0);
+        assert!(add("member").0);
+        assert!(!add("Member").0);
+        let printed = operate(&["user", "token", "--email", "bob@example.org"]).1;
+        let bob = printed.split_whitespace().find(|word| word.starts_with("kici_pat_")).unwrap();
+        let own = http.get(format!("http://{address}/api/v1/orgs/{org}/permissions")).bearer_auth(bob).send().await.unwrap();
+        assert_eq!(crate::support::json(own).await["roles"][0]["name"], "Member");
         assert!(operate(&["org", "list"]).1.contains("active"));
         assert!(operate(&["org", "disable", org]).0);
         assert!(operate(&["org", "list"]).1.contains("disabled since"));

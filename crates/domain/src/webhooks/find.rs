@@ -95,10 +95,10 @@ async fn known(
         .require::<perm::WebhookSourcesRead>()?;
     let source = match wanted {
         Wanted::Segment(segment) => {
-            let found = quick(app.store.generic_sources(&grant, segment)).await?;
+            let found = quick(|| app.store.generic_sources(&grant, segment)).await?;
             meant(found, segment, |key| app.relay.is_served(&grant, key))
         }
-        Wanted::Key(key) => quick(app.store.source(&grant, key)).await?,
+        Wanted::Key(key) => quick(|| app.store.source(&grant, key)).await?,
     };
     if source.is_none() {
         app.unknown.note(before, org, wanted.text(), app.clock.now(), KEPT);
