@@ -87,8 +87,8 @@ async fn of_a_stranger_little_is_read() {
         let mut sent = 0;
         while socket.write_all(&rest).await.is_ok() {
             sent += rest.len();
-            // What the server reads, and what the system takes for it.
-            assert!(sent < 2 * 1024 * 1024, "more of it is read");
+            // What the server reads, and what the system takes for it: up to 6 MiB, by its settings.
+            assert!(sent < 8 * 1024 * 1024, "more of it is read");
         }
         println!("{} KiB were taken", sent / 1024);
     }

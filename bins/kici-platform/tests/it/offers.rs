@@ -84,13 +84,14 @@ async fn all_of_them_together_have_an_end() {
     let answer = delivery.to(&platform, &org).await;
     assert_eq!(answer.headers()["retry-after"], "5");
     problem(answer, 503, "no_orchestrator").await;
-    // The third has less than the others had.
     assert!(asked.elapsed() >= Duration::from_millis(950), "{:?}", asked.elapsed());
     let row =
         body(send(&platform, &org, Method::GET, &format!("/event-log/{id}"), Value::Null).await);
     let attempts = row.await["items"][0]["attempts"].clone();
     let outcomes: Vec<_> = attempts.as_array().unwrap().iter().map(|one| &one["outcome"]).collect();
-    assert_eq!(outcomes, ["timeout", "timeout", "timeout"]);
+    // The third one only where the machine was quick with the others; the last two never.
+    assert!((2..=3).contains(&outcomes.len()), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| *outcome == "timeout"), "{outcomes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
