@@ -6,10 +6,9 @@ use kici_model::RoleId;
 use kici_rbac::escalation::{Escalation, Giver};
 use kici_rbac::perm;
 use kici_rbac::simulate::{Assignments, Change, PersonChange, simulate as compare};
-
-use super::{RolesError, check_invited};
 use kici_store::Owner;
 
+use super::{RolesError, check_invited};
 use crate::members::MembersError;
 use crate::teams::TeamsError;
 use crate::{App, EnterError, Fault, Org};
