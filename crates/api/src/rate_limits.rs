@@ -156,10 +156,7 @@ impl Limiter {
         let key = credentials::presented(request, &platform.app);
         let key = key.map(|token| self.hasher.hash_one(token));
         let is_known = key.is_some_and(|key| self.is_known(key));
-        let address = match is_known {
-            true => sender(request, platform),
-            false => self.stranger(request, platform)?,
-        };
+        let address = self.address(request, platform, is_known)?;
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let bucket = if is_read { &self.reads } else { &self.writes };
         let left = bucket.as_ref().zip(key).map(|(bucket, key)| bucket.take(key));
@@ -178,10 +175,17 @@ impl Limiter {
     /// It has not.
     pub(crate) fn guest(&self, request: &Request, platform: &Platform) -> Result<Option<IpAddr>> {
         let key = credentials::presented(request, &platform.app);
-        match key.is_some_and(|token| self.is_known(self.hasher.hash_one(token))) {
-            true => Ok(sender(request, platform)),
-            false => self.stranger(request, platform),
-        }
+        let is_known = key.is_some_and(|token| self.is_known(self.hasher.hash_one(token)));
+        self.address(request, platform, is_known)
+    }
+
+    fn address(
+        &self,
+        request: &Request,
+        platform: &Platform,
+        is_known: bool,
+    ) -> Result<Option<IpAddr>> {
+        if is_known { Ok(sender(request, platform)) } else { self.stranger(request, platform) }
     }
 
     /// The address of somebody who has shown nothing yet.

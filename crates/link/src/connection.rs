@@ -26,6 +26,9 @@ use crate::session::Joining;
 /// it may have been slow, and has nothing to answer any more.
 const GRUDGE: Duration = Duration::from_secs(30);
 
+/// Of how many sources an organization is told that several clusters serve them.
+const SHARED: usize = 5_000;
+
 /// What all connections of an organization have in common.
 #[derive(Debug)]
 pub(crate) struct Common {
@@ -56,10 +59,13 @@ impl Common {
         }
     }
 
-    /// Of these sources those that it was not told of before.
+    /// Of these sources those that it was not told of before. So many are remembered, and told of no
+    /// more: a source may be registered and removed again without end.
     pub(crate) fn newly_shared(&self, sources: Vec<RoutingKey>) -> Vec<RoutingKey> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        sources.into_iter().filter(|source| shared.insert(source.clone())).collect()
+        let mut is_new =
+            |source: &RoutingKey| shared.len() < SHARED && shared.insert(source.clone());
+        sources.into_iter().filter(|source| is_new(source)).collect()
     }
 }
 
@@ -342,6 +348,18 @@ mod tests {
         assert_eq!(Arc::strong_count(&body), 2);
         connection.ended();
         assert_eq!(Arc::strong_count(&body), 1);
+    }
+
+    #[test]
+    fn each_shared_source_is_told_once_and_not_without_end() {
+        let common = Common::new(&Limits::default());
+        let sources = |from: usize| -> Vec<RoutingKey> {
+            (from..from + 3_000).map(|app| format!("github:{app}").parse().unwrap()).collect()
+        };
+        assert_eq!(common.newly_shared(sources(1)).len(), 3_000);
+        assert_eq!(common.newly_shared(sources(1_001)).len(), 1_000);
+        assert_eq!(common.newly_shared(sources(10_000)).len(), 1_000);
+        assert_eq!(common.newly_shared(sources(20_000)).len(), 0);
     }
 
     #[tokio::test(start_paused = true)]
