@@ -19,6 +19,7 @@ mod finding;
 mod fuzz_api;
 mod generate;
 mod lint;
+mod pgbouncer;
 mod postgres;
 mod python;
 mod run;

@@ -7,7 +7,7 @@ use std::env::consts::EXE_SUFFIX;
 
 use crate::postgres::{BIN, URL};
 use crate::workspace::Workspace;
-use crate::{postgres, run, test_servers, tools};
+use crate::{pgbouncer, postgres, run, test_servers, tools};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -24,6 +24,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     tools::NEXTEST.ensure()?;
     let needs_server = !args.sqlite_only && !postgres::is_given();
     let server = if needs_server { Some(postgres::ensure()?) } else { None };
+    if !args.sqlite_only {
+        pgbouncer::ensure()?;
+    }
     let servers = test_servers::ensure(workspace)?;
 
     // nextest runs no doc tests. They come first, so that the suite's summary ends the output.

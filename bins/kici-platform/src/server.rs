@@ -225,6 +225,7 @@ async fn assemble(
 ) -> anyhow::Result<(Store, Arc<Hub>, Arc<App>)> {
     let url = &options.database_url;
     private_file(url).context("the database's file can't be made")?;
+    kici_store::check_server(url).await.context("the database can't be used")?;
     kici_migration::migrate(url).await.context("the database was not brought up to date")?;
     let store = Store::open(url, options.connections).await.context("no database")?;
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::default());

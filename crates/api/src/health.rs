@@ -27,7 +27,7 @@ impl Health {
         ok()
     }
 
-    /// The process runs and its database answers.
+    /// The process runs and its database takes writes: one row is committed, at most once a second.
     #[oai(path = "/ready", method = "get", operation_id = "health_ready")]
     async fn ready(&self, app: Data<&Arc<App>>) -> Result<Json<HealthStatus>, ApiError> {
         app.ready().await?;

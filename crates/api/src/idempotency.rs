@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kici_domain::OUTCOME_UNKNOWN;
 use kici_domain::idempotency::{self, Begun, Claim};
+use kici_domain::{Attempt, OUTCOME_UNKNOWN};
 use kici_model::TextError;
 use kici_model::audit::Actor;
 use kici_model::idempotency::KeptAnswer;
@@ -75,10 +75,12 @@ pub(crate) async fn remember<E: Endpoint + 'static>(
     request.extensions_mut().insert(named);
     let platform = Platform::of(&request)?;
     let (tasks, app) = (platform.tasks.clone(), platform.app.clone());
+    let attempt = Attempt::current();
     // A task of its own: what a caller began who hangs up is done, and its answer kept.
     let done = tasks.spawn(
         async move {
-            let answered = next.call(request).await.map(IntoResponse::into_response);
+            let answered = attempt.run(next.call(request)).await;
+            let answered = answered.map(IntoResponse::into_response);
             let claim = claim.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(claim) = claim else { return answered };
             let (answered, kept) = match answered {

@@ -33,6 +33,7 @@ mod personal_tokens;
 mod problem;
 mod rate_limits;
 mod request_id;
+mod retry;
 mod roles;
 mod rotation;
 mod routes;

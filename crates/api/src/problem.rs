@@ -12,6 +12,7 @@ use poem_openapi::{ApiResponse, Object, OperationId};
 
 use crate::document;
 use crate::request_id::Arrived;
+use crate::retry::Contention;
 
 /// Every error of this API.
 #[derive(Debug, Clone, Default, Object)]
@@ -72,6 +73,7 @@ pub(crate) struct ApiError {
     status: StatusCode,
     problem: Box<Problem>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    is_contention: bool,
 }
 
 const fn status(kind: Kind) -> StatusCode {
@@ -84,7 +86,7 @@ const fn status(kind: Kind) -> StatusCode {
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::Stale => StatusCode::PRECONDITION_FAILED,
         Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-        Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Busy | Kind::Contention => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Bug => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -92,7 +94,7 @@ const fn status(kind: Kind) -> StatusCode {
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &str, error: impl Into<String>) -> Self {
         let problem = Problem { error: error.into(), code: code.to_owned(), ..Problem::default() };
-        Self { status, problem: Box::new(problem), headers: Vec::new() }
+        Self { status, problem: Box::new(problem), headers: Vec::new(), is_contention: false }
     }
 
     /// A failure of ours that nobody outside can do anything about.
@@ -155,7 +157,10 @@ impl<F: Fault + 'static> From<&F> for ApiError {
             Kind::Unauthenticated => {
                 error.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
             }
-            Kind::Busy => error.with_header(header::RETRY_AFTER, HeaderValue::from_static("5")),
+            Kind::Busy | Kind::Contention => {
+                let error = Self { is_contention: fault.kind() == Kind::Contention, ..error };
+                error.with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+            }
             _ => error,
         }
     }
@@ -249,6 +254,9 @@ impl From<ApiError> for poem::Error {
         }
         let mut failed = Self::from_response(response);
         failed.set_data(*error.problem);
+        if error.is_contention {
+            failed.set_data(Contention);
+        }
         failed
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use kici_domain::App;
+use kici_domain::{App, Attempt};
 use kici_link::Hub;
 use poem::endpoint::BoxEndpoint;
 use poem::http::{Uri, header};
@@ -30,6 +30,7 @@ use crate::permissions::Permissions;
 use crate::personal_tokens::PersonalTokens;
 use crate::problem::ApiError;
 use crate::rate_limits::{Limiter, RateLimits};
+use crate::retry::Retries;
 use crate::roles::Roles;
 use crate::service_accounts::ServiceAccounts;
 use crate::sessions::Sessions;
@@ -75,6 +76,8 @@ impl Platform {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, ApiError> {
+        let attempt = Attempt::current();
+        let work = async move { attempt.run(work).await };
         let done = self.tasks.spawn(work.instrument(tracing::Span::current())).await;
         done.map_err(|error| ApiError::bug(&error.to_string()))
     }
@@ -294,10 +297,23 @@ impl<E: Endpoint<Output = Response> + 'static> Counter<E> {
         Box::pin(body::arrived(request, body, memory)).await
     }
 
-    async fn answer(&self, request: Request) -> Result<Response> {
+    async fn answer(&self, mut request: Request) -> Result<Response> {
+        let Some(mut retries) = Retries::of(&mut request).await? else {
+            return self.next.call(request).await;
+        };
+        loop {
+            let answered = retries.run(Box::pin(self.answer_once(request))).await;
+            match retries.next(&answered) {
+                Some(again) => request = again,
+                None => return answered,
+            }
+        }
+    }
+
+    async fn answer_once(&self, request: Request) -> Result<Response> {
         match idempotency::key(&request) {
             None => self.next.call(request).await,
-            Some(key) => Box::pin(idempotency::remember(self.next.clone(), request, key)).await,
+            Some(key) => idempotency::remember(self.next.clone(), request, key).await,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What every use case works with. Built once, by the binary.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use kici_model::{Clock, Entropy, Secret};
@@ -13,6 +12,7 @@ use crate::mails::Mails;
 use crate::metrics::Metrics;
 use crate::notes::Notes;
 use crate::ports::{IdentityProvider, Mailer, Relay};
+use crate::readiness::Readiness;
 use crate::sign_in::Seals;
 use crate::webhooks::{UnderWay, Unknown};
 
@@ -30,6 +30,7 @@ pub struct App {
     pub(crate) settings: Settings,
     pub(crate) notes: Notes,
     pub(crate) mails: Mails,
+    pub(crate) readiness: Readiness,
     pub(crate) under_way: UnderWay,
     pub(crate) unknown: Unknown,
     metrics: Metrics,
@@ -78,6 +79,7 @@ impl App {
             settings,
             notes: Notes::default(),
             mails: Mails::default(),
+            readiness: Readiness::default(),
             under_way: UnderWay::default(),
             unknown: Unknown::default(),
             metrics: Metrics::default(),
@@ -88,17 +90,6 @@ impl App {
     #[must_use]
     pub fn with_mailer(self, mailer: Arc<dyn Mailer>) -> Self {
         Self { mailer: Some(mailer), ..self }
-    }
-
-    /// Whether the application can serve: its database answers within 2 s.
-    ///
-    /// # Errors
-    /// It can't.
-    pub async fn ready(&self) -> Result<(), Trouble> {
-        match tokio::time::timeout(Duration::from_secs(2), self.store.ping()).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(Trouble::Slow),
-        }
     }
 
     /// The clock, for those who drive the application.

@@ -24,6 +24,8 @@ pub enum Kind {
     Invalid,
     /// Try again later.
     Busy,
+    /// The database ended the transaction in favor of another one; the same can succeed at once.
+    Contention,
     /// Our fault.
     Bug,
 }
@@ -61,6 +63,7 @@ pub enum Trouble {
 impl Fault for Trouble {
     fn kind(&self) -> Kind {
         match self {
+            Self::Store(error) if error.is_contention() => Kind::Contention,
             Self::Store(StoreError::Unavailable(_)) | Self::Slow => Kind::Busy,
             Self::Store(_) | Self::Entropy(_) => Kind::Bug,
         }

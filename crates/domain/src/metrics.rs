@@ -23,6 +23,7 @@ pub struct Metrics {
     request_seconds: Family<Operation, Histogram, fn() -> Histogram>,
     deliveries: Family<Outcome, Counter>,
     delivery_bytes: Counter,
+    event_log_rows_lost: Counter,
     links: Gauge,
     links_closed: Family<Closed, Counter>,
     links_refused: Family<Closed, Counter>,
@@ -75,6 +76,7 @@ impl Default for Metrics {
             request_seconds: Family::new_with_constructor(histogram),
             deliveries: Family::default(),
             delivery_bytes: Counter::default(),
+            event_log_rows_lost: Counter::default(),
             links: Gauge::default(),
             links_closed: Family::default(),
             links_refused: Family::default(),
@@ -94,6 +96,12 @@ impl Metrics {
         let (deliveries, bytes) = (self.deliveries.clone(), self.delivery_bytes.clone());
         registry.register("webhook_deliveries", "Deliveries, by what became of them", deliveries);
         registry.register("webhook_bytes", "Bytes of bodies of deliveries", bytes);
+        let lost = self.event_log_rows_lost.clone();
+        registry.register(
+            "event_log_rows_lost",
+            "Deliveries that were answered and whose row could not be written",
+            lost,
+        );
         let (links, closed) = (self.links.clone(), self.links_closed.clone());
         registry.register("links", "Orchestrators that are connected", links);
         registry.register("links_closed", "Links that ended, by close code", closed);
@@ -113,6 +121,11 @@ impl Metrics {
     pub fn delivered(&self, outcome: &'static str, bytes: usize) {
         self.deliveries.get_or_create(&Outcome { outcome }).inc();
         self.delivery_bytes.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// A delivery was answered, but its row of the event log could not be written.
+    pub fn event_log_row_lost(&self) {
+        self.event_log_rows_lost.inc();
     }
 
     /// An orchestrator has connected.

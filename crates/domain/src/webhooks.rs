@@ -147,6 +147,10 @@ pub async fn deliver(
         Ok(Mine::Taken(_)) => return tell(refused(WebhookError::IdTaken(id))),
         Err(error) => return tell(refused(error)),
     };
+    // What is accepted must be written down: while writes fail, nothing is offered.
+    if let Err(error) = app.can_write().await {
+        return tell(refused(error.into()));
+    }
     let relayed = app.relay.relay(&grant, delivery, begun + PATIENCE).await;
     let answer = answer(&relayed).map(|()| id);
     if let Err(WebhookError::RejectedUnknownSource) = &answer {
@@ -161,6 +165,7 @@ pub async fn deliver(
     let is_written = timeout(LOG_PATIENCE, &mut written).await.is_ok();
     tell(answer);
     if !is_written && timeout(LOG_END, written).await.is_err() {
+        app.metrics().event_log_row_lost();
         tracing::error!(
             org = %grant.tenant(), delivery = %event.delivery_id, status = %event.status,
             "a delivery is missing in the event log: the database did not answer in time"
@@ -289,6 +294,7 @@ fn prepare(app: &App, found: Found, incoming: Incoming) -> Result<Relaying, Webh
 /// delivery, nor hide a refusal.
 async fn record(app: &App, grant: &MayRelay, event: &Event) {
     if let Err(error) = again(|| write(app, grant, event)).await {
+        app.metrics().event_log_row_lost();
         tracing::error!(
             org = %grant.tenant(), delivery = %event.delivery_id, status = %event.status,
             error = &error as &dyn std::error::Error, "a delivery is missing in the event log"

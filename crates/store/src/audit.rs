@@ -7,16 +7,16 @@ use kici_model::{OrgId, Timestamp};
 use kici_rbac::{Granted, perm};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
-    QueryFilter,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
 };
 
+use crate::connection::Tx;
 use crate::error::OrCorrupt;
 use crate::{RecordTx, Store, StoreError, page};
 
 const TABLE: &str = "audit_log";
 
-pub(crate) async fn insert(tx: &DatabaseTransaction, entry: &AuditEntry) -> Result<(), StoreError> {
+pub(crate) async fn insert(tx: &Tx, entry: &AuditEntry) -> Result<(), StoreError> {
     columns(entry, Outcome::Allowed, 1)?.insert(tx).await?;
     Ok(())
 }

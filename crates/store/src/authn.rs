@@ -11,10 +11,9 @@ use kici_model::sessions::IDLE;
 use kici_model::{OrgId, Timestamp, TokenKind, UserId};
 use kici_rbac::{RoleGrant, Via};
 use sea_orm::prelude::DateTimeUtc;
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, TryGetable, Value,
-};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, TryGetable, Value};
 
+use crate::connection::Tx;
 use crate::error::OrCorrupt;
 use crate::{Store, StoreError, WriteTx, credentials, identities, orgs, roles, sessions, users};
 
@@ -199,7 +198,7 @@ impl WriteTx {
 }
 
 async fn read(
-    tx: &DatabaseTransaction,
+    tx: &Tx,
     presented: &Presented,
     org: Option<&OrgId>,
 ) -> Result<Option<Known>, StoreError> {

@@ -10,10 +10,11 @@ use kici_rbac::simulate::Assignments;
 use kici_rbac::{Granted, Level, perm};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    AccessMode, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    IsolationLevel, QueryFilter, TransactionOptions, TransactionTrait,
+    AccessMode, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IsolationLevel,
+    QueryFilter, TransactionOptions,
 };
 
+use crate::connection::Tx;
 use crate::error::OrCorrupt;
 use crate::members::memberships;
 use crate::{Backend, Store, StoreError, WriteTx, identities, identity_links, org_chart};
@@ -94,14 +95,14 @@ impl Store {
     }
 
     /// A transaction that reads everything as of one moment.
-    async fn snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+    async fn snapshot(&self) -> Result<Tx, StoreError> {
         // SQLite knows no other, and no word for it.
         let (isolation_level, access_mode) = match self.backend() {
             Backend::Sqlite => (None, None),
             Backend::Postgres => (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)),
         };
         let options = TransactionOptions { isolation_level, access_mode, ..Default::default() };
-        Ok(self.read.begin_with_options(options).await?)
+        self.read.begin(options).await
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, QueryResult, RuntimeErr, sqlx,
+    ConnectOptions, ConnectionTrait, Database, DbBackend, DbErr, QueryResult, RuntimeErr, sqlx,
 };
 
 use crate::StoreError;
 use crate::changes::Changes;
+use crate::connection::Pool;
 use crate::error::is_broken;
+use crate::health::Health;
 
 /// How long a request waits for a connection, or for SQLite's writer, before it is told so.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,8 +37,9 @@ pub enum Backend {
 /// An open database. Clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pub(crate) read: DatabaseConnection,
-    pub(crate) write: DatabaseConnection,
+    pub(crate) read: Pool,
+    pub(crate) write: Pool,
+    pub(crate) health: Health,
     pub(crate) changes: Changes,
     /// How many there can be to read with.
     connections: u32,
@@ -49,24 +53,18 @@ impl Store {
     /// # Errors
     /// The address is not one of these, or nobody answers there.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
-        if url.starts_with("sqlite:") {
+        let health = Health::default();
+        let (read, write) = if url.starts_with("sqlite:") {
             // One writer: SQLite has no more, and waiting in our queue is fairer than in its lock.
             let write = Database::connect(sqlite(url, 1)).await?;
-            let read = Database::connect(sqlite(url, connections)).await?;
-            Ok(Self { read, write, changes: Changes::default(), connections })
+            (Database::connect(sqlite(url, connections)).await?, write)
         } else {
-            let mut options = pool(url, connections);
-            options
-                .connect_timeout(PATIENCE)
-                .test_before_acquire_if_idle_for(SURE)
-                .map_sqlx_postgres_pool_opts(|pool| {
-                    pool.after_release(|_, connection| {
-                        Box::pin(async move { Ok(connection.age < LIFE) })
-                    })
-                });
-            let both = Database::connect(options).await?;
-            Ok(Self { read: both.clone(), write: both, changes: Changes::default(), connections })
-        }
+            let both = Database::connect(postgres(url, connections, &health)).await?;
+            (both.clone(), both)
+        };
+        let pool = |db| Pool { db, health: health.clone() };
+        let (read, write) = (pool(read), pool(write));
+        Ok(Self { read, write, health, changes: Changes::default(), connections })
     }
 
     /// Which database this is.
@@ -88,8 +86,14 @@ impl Store {
         let mut left = self.connections;
         loop {
             match self.rows_once(sql, texts).await {
-                Err(error) if left > 0 && is_broken(&error) => left -= 1,
-                Err(error) => return Err(DbErr::Query(RuntimeErr::SqlxError(error.into())).into()),
+                Err(error) if left > 0 && is_broken(&error) => {
+                    self.health.read_failed_in_driver(&error);
+                    left -= 1;
+                }
+                Err(error) => {
+                    self.health.read_failed_in_driver(&error);
+                    return Err(DbErr::Query(RuntimeErr::SqlxError(error.into())).into());
+                }
                 Ok(rows) => return Ok(rows),
             }
         }
@@ -108,7 +112,7 @@ impl Store {
                 for text in texts {
                     query = query.bind(*text);
                 }
-                let pool = self.read.get_postgres_connection_pool();
+                let pool = self.read.db.get_postgres_connection_pool();
                 Ok(query.fetch_all(pool).await?.into_iter().map(Into::into).collect())
             }
             Backend::Sqlite => {
@@ -116,18 +120,10 @@ impl Store {
                 for text in texts {
                     query = query.bind(*text);
                 }
-                let pool = self.read.get_sqlite_connection_pool();
+                let pool = self.read.db.get_sqlite_connection_pool();
                 Ok(query.fetch_all(pool).await?.into_iter().map(Into::into).collect())
             }
         }
-    }
-
-    /// Whether the database answers.
-    ///
-    /// # Errors
-    /// It does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.read.ping().await?)
     }
 
     /// Closes all connections; SQLite folds its log back into the file.
@@ -135,9 +131,9 @@ impl Store {
     /// # Errors
     /// A connection broke while it was being closed.
     pub async fn close(self) -> Result<(), StoreError> {
-        self.read.close().await?;
+        self.read.db.close().await?;
         // On PostgreSQL both are one pool, which is closed by now; closing it again is harmless.
-        Ok(self.write.close().await?)
+        Ok(self.write.db.close().await?)
     }
 }
 
@@ -164,6 +160,38 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
     });
+    options.map_sqlx_sqlite_pool_opts(|pool| {
+        pool.after_release(|connection, _| {
+            Box::pin(async move {
+                // After some errors (a full disk) SQLite has rolled back by itself. The driver's own
+                // rollback then fails and the driver goes on counting an open transaction, so that
+                // later ones become savepoints in it and are never committed. The ping comes first:
+                // a rollback is only queued when a transaction is dropped.
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
+    });
+    options
+}
+
+fn postgres(url: &str, connections: u32, health: &Health) -> ConnectOptions {
+    let mut options = pool(url, connections);
+    let (on_acquire, on_release) = (health.clone(), health.clone());
+    options
+        .connect_timeout(PATIENCE)
+        .test_before_acquire_if_idle_for(SURE)
+        .map_sqlx_postgres_before_acquire(move |_, connection| {
+            let is_kept = on_acquire.keeps(connection.age);
+            Box::pin(async move { Ok(is_kept) })
+        })
+        .map_sqlx_postgres_pool_opts(move |pool| {
+            let health = on_release.clone();
+            pool.after_release(move |connection, its| {
+                let is_kept = its.age < LIFE && health.keeps(its.age);
+                Box::pin(async move { Ok(is_kept && !connection.is_in_transaction()) })
+            })
+        });
     options
 }
 

@@ -6,16 +6,20 @@
 //! the read that a proof is made from.
 
 mod api_keys;
+mod attempt;
 mod audit;
 pub mod authn;
 mod changes;
+mod check;
 mod ci_trust;
+mod connection;
 mod counts;
 mod credentials;
 mod db;
 mod deliveries;
 mod error;
 mod event_log;
+mod health;
 mod idempotency;
 mod identities;
 mod identity_links;
@@ -27,6 +31,7 @@ mod org_chart;
 mod orgs;
 mod page;
 mod personal_tokens;
+mod readiness;
 mod roles;
 mod server_keys;
 mod service_accounts;
@@ -36,6 +41,8 @@ mod teams;
 mod tx;
 mod users;
 
+pub use attempt::Attempt;
+pub use check::{DatabaseRefused, check_server};
 pub use ci_trust::{CiTrust, TrustedMember};
 pub use db::{Backend, Store};
 pub use error::StoreError;

@@ -5,18 +5,17 @@ use std::collections::BTreeSet;
 
 use kici_model::audit::AuditEntry;
 use kici_model::{OrgId, UserId};
-use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
-};
+use sea_orm::{SqliteTransactionMode, TransactionOptions};
 
+use crate::attempt::Attempt;
 use crate::changes::Changes;
+use crate::connection::{Pool, Tx};
 use crate::{Store, StoreError, members};
 
 /// A change that somebody makes. Dropping it rolls it back.
 #[derive(Debug)]
 pub struct WriteTx {
-    pub(crate) tx: DatabaseTransaction,
+    pub(crate) tx: Tx,
     changes: Changes,
     /// Organisations that are changed without an entry of their own.
     touched: BTreeSet<OrgId>,
@@ -25,7 +24,7 @@ pub struct WriteTx {
 /// Facts that machines report: registrations, deliveries, last uses. Dropping it rolls it back.
 #[derive(Debug)]
 pub struct RecordTx {
-    pub(crate) tx: DatabaseTransaction,
+    pub(crate) tx: Tx,
 }
 
 impl Store {
@@ -49,20 +48,19 @@ impl Store {
 
 /// On SQLite a transaction that will write must say so at once: one that only finds out later
 /// fails when another has written in between.
-async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
-    Ok(db
-        .begin_with_options(TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..Default::default()
-        })
-        .await?)
+async fn begin(pool: &Pool) -> Result<Tx, StoreError> {
+    pool.begin(TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    })
+    .await
 }
 
 impl WriteTx {
     /// Commits the change together with the entry that tells of it.
     ///
     /// # Errors
-    /// The database did not commit: nothing was changed.
+    /// The database did not commit; [`StoreError::Uncertain`] if it may have made the change all the same.
     pub async fn commit(self, entry: AuditEntry) -> Result<(), StoreError> {
         self.commit_all([entry]).await
     }
@@ -70,7 +68,7 @@ impl WriteTx {
     /// Commits a change that takes several entries to tell; at least one.
     ///
     /// # Errors
-    /// The database did not commit: nothing was changed.
+    /// The database did not commit; [`StoreError::Uncertain`] if it may have made the change all the same.
     pub async fn commit_all<const N: usize>(
         self,
         entries: [AuditEntry; N],
@@ -83,10 +81,10 @@ impl WriteTx {
     /// nothing is changed.
     ///
     /// # Errors
-    /// The database did not commit: nothing was changed.
+    /// The database did not commit; [`StoreError::Uncertain`] if it may have made the change all the same.
     pub async fn commit_told(self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
         if entries.is_empty() {
-            return Ok(self.tx.rollback().await?);
+            return self.tx.rollback().await;
         }
         for entry in &entries {
             crate::audit::insert(&self.tx, entry).await?;
@@ -95,7 +93,8 @@ impl WriteTx {
         orgs.extend(entries.into_iter().filter_map(|entry| entry.org));
         // Told also where nobody waits for the answer any more, and where there is none.
         let _told = changes.telling(orgs);
-        tx.commit().await.map_err(StoreError::of_commit)
+        Attempt::current().commit_sent();
+        tx.commit().await
     }
 
     /// What is being changed of a person changes each organisation that they are in.
@@ -109,8 +108,8 @@ impl RecordTx {
     /// Commits the record.
     ///
     /// # Errors
-    /// The database did not commit: nothing was recorded.
+    /// The database did not commit; [`StoreError::Uncertain`] if it may have recorded it all the same.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await
     }
 }

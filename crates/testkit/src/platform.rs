@@ -36,7 +36,13 @@ impl TestPlatform {
     /// they like.
     #[must_use]
     pub fn options(database: &Database) -> Options {
-        Options { rate_limits: RateLimits::none(), ..Options::new(database.url()) }
+        Self::options_for(database.url())
+    }
+
+    /// The same over the database at `url`.
+    #[must_use]
+    pub fn options_for(url: &str) -> Options {
+        Options { rate_limits: RateLimits::none(), ..Options::new(url) }
     }
 
     /// Starts with `options`.

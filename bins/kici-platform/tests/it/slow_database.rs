@@ -7,7 +7,7 @@ use kici_testkit::{Database, TestPlatform, postgres};
 use crate::support::{Post, Scene, json, problem};
 
 /// Holds a table of the database so that nobody else reads or writes it. SQLite has no such lock.
-async fn hold(database: &Database, table: &str, seconds: u32) {
+pub(crate) async fn hold(database: &Database, table: &str, seconds: u32) {
     let held = format!(
         "BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT"
     );

@@ -6,4 +6,5 @@ mod authn;
 mod plan;
 mod schema;
 mod tenancy;
+mod transactions;
 mod world;
