@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Executor as _, Row as _};
-use sea_orm::{DbErr, RuntimeErr};
-
-use crate::StoreError;
 
 /// The bound on each step: connecting, and each question.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a database can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum DatabaseRefused {
+pub(crate) enum DatabaseRefused {
     /// Its texts are not UTF-8.
     #[error(
         "the database stores texts as {0}, and UTF8 is needed: create it with \
@@ -43,31 +40,29 @@ pub enum DatabaseRefused {
     OneConnection,
     /// The database does not answer.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Driver(#[from] sqlx::Error),
 }
 
-/// Checks the server behind `postgres://…`: encoding, isolation level, pooler. Another kind of URL is
-/// accepted as it is.
+/// Checks the server behind a connection: encoding, isolation level, pooler.
 ///
 /// # Errors
 /// The database can't be used, or does not answer.
-pub async fn check_server(url: &str) -> Result<(), DatabaseRefused> {
-    if url.starts_with("sqlite:") {
-        return Ok(());
-    }
-    let options: PgConnectOptions = url.parse().map_err(failed)?;
-    let mut first = answered(connect(&options)).await?;
-    let encoding = ask(&mut first, "SHOW server_encoding").await?;
+pub(crate) async fn check(
+    options: &PgConnectOptions,
+    first: &mut PgConnection,
+) -> Result<(), DatabaseRefused> {
+    let encoding = ask(first, "SHOW server_encoding").await?;
     if encoding != "UTF8" {
         return Err(DatabaseRefused::Encoding(encoding));
     }
-    let isolation = ask(&mut first, "SHOW default_transaction_isolation").await?;
+    let isolation = ask(first, "SHOW default_transaction_isolation").await?;
     if isolation != "read committed" {
         return Err(DatabaseRefused::Isolation(isolation));
     }
-    let is_pooled = is_pooled_by_transaction(&options, &mut first).await?;
-    drop(answered(async { first.close().await.map_err(failed) }).await);
-    if is_pooled { Err(DatabaseRefused::TransactionPooling) } else { Ok(()) }
+    match is_pooled_by_transaction(options, first).await? {
+        true => Err(DatabaseRefused::TransactionPooling),
+        false => Ok(()),
+    }
 }
 
 /// While `first` keeps a server process busy with a transaction, a second connection gets another one.
@@ -78,14 +73,14 @@ async fn is_pooled_by_transaction(
     first: &mut PgConnection,
 ) -> Result<bool, DatabaseRefused> {
     // In statement mode PgBouncer refuses this one already.
-    if let Err(StoreError::Other(_) | StoreError::Unavailable(_)) = run(first, "BEGIN").await {
+    if let Err(sqlx::Error::Database(_)) = run(first, "BEGIN").await {
         return Ok(true);
     }
     ask(first, BACKEND).await?;
     let second = tokio::time::timeout(STEP_TIMEOUT, async {
         let mut second = connect(options).await?;
         let process = ask_once(&mut second, BACKEND).await?;
-        Ok::<_, StoreError>((second, process))
+        Ok::<_, sqlx::Error>((second, process))
     });
     let Ok(second) = second.await else { return Err(DatabaseRefused::OneConnection) };
     let (mut second, before) = second?;
@@ -93,37 +88,33 @@ async fn is_pooled_by_transaction(
     run(&mut second, "BEGIN").await?;
     let after = ask(&mut second, BACKEND).await?;
     run(&mut second, "COMMIT").await?;
-    drop(answered(async { second.close().await.map_err(failed) }).await);
+    drop(answered(second.close()).await);
     Ok(before != after)
 }
 
 const BACKEND: &str = "SELECT pg_backend_pid()::text";
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-    options.connect().await.map_err(failed)
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    options.connect().await
 }
 
-async fn run(connection: &mut PgConnection, sql: &'static str) -> Result<(), StoreError> {
-    answered(async { connection.execute(sqlx::raw_sql(sql)).await.map(drop).map_err(failed) }).await
+async fn run(connection: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+    answered(async { connection.execute(sqlx::raw_sql(sql)).await.map(drop) }).await
 }
 
-async fn ask(connection: &mut PgConnection, sql: &'static str) -> Result<String, StoreError> {
+async fn ask(connection: &mut PgConnection, sql: &'static str) -> Result<String, sqlx::Error> {
     answered(ask_once(connection, sql)).await
 }
 
 /// In one message: a pooler in transaction mode could answer a second one from another connection.
-async fn ask_once(connection: &mut PgConnection, sql: &'static str) -> Result<String, StoreError> {
-    let row = connection.fetch_one(sqlx::raw_sql(sql)).await.map_err(failed)?;
-    row.try_get(0).map_err(failed)
+async fn ask_once(connection: &mut PgConnection, sql: &'static str) -> Result<String, sqlx::Error> {
+    let row = connection.fetch_one(sqlx::raw_sql(sql)).await?;
+    row.try_get(0)
 }
 
-async fn answered<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+async fn answered<T>(step: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     match tokio::time::timeout(STEP_TIMEOUT, step).await {
         Ok(answer) => answer,
-        Err(_) => Err(failed(sqlx::Error::PoolTimedOut)),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
-}
-
-fn failed(error: sqlx::Error) -> StoreError {
-    DbErr::Conn(RuntimeErr::SqlxError(error.into())).into()
 }

@@ -1,5 +1,5 @@
-//! Through what every statement goes: a pool, or a transaction. Both tell [`Health`] what they see, and
-//! a transaction remembers whether one of its statements failed.
+//! Through what every statement goes: a pool, or a transaction. [`Health`] and [`Availability`]
+//! see what fails, and a transaction remembers whether one of its statements failed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,6 +9,7 @@ use sea_orm::{
 };
 
 use crate::StoreError;
+use crate::availability::Availability;
 use crate::health::Health;
 
 /// The connections of one kind of work.
@@ -16,6 +17,7 @@ use crate::health::Health;
 pub(crate) struct Pool {
     pub(crate) db: DatabaseConnection,
     pub(crate) health: Health,
+    pub(crate) availability: Availability,
 }
 
 /// An open transaction. Dropping it rolls it back.
@@ -32,9 +34,11 @@ impl Pool {
     /// driver for PostgreSQL would leave a `BEGIN` that was sent open on the pooled connection.
     pub(crate) async fn begin(&self, options: TransactionOptions) -> Result<Tx, StoreError> {
         let db = self.db.clone();
-        let begun = tokio::spawn(async move { db.begin_with_options(options).await }).await;
-        let begun = begun.unwrap_or_else(|broken| Err(DbErr::Custom(broken.to_string())));
-        let tx = begun.inspect_err(|error| self.health.write_failed(error))?;
+        let begun = tokio::spawn(async move { db.begin_with_options(options).await });
+        let begun = async {
+            begun.await.unwrap_or_else(|broken| Err(DbErr::Custom(broken.to_string())))
+        };
+        let tx = self.availability.watch(begun).await.inspect_err(|error| self.health.write_failed(error))?;
         let health = self.health.clone();
         Ok(Tx { tx, health, begun: AtomicUsize::new(0), succeeded: AtomicUsize::new(0) })
     }
@@ -87,22 +91,22 @@ impl ConnectionTrait for Pool {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let answer = self.db.execute_raw(statement).await;
+        let answer = self.availability.watch(self.db.execute_raw(statement)).await;
         answer.inspect_err(|error| self.health.read_failed(error))
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let answer = self.db.execute_unprepared(sql).await;
+        let answer = self.availability.watch(self.db.execute_unprepared(sql)).await;
         answer.inspect_err(|error| self.health.read_failed(error))
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let answer = self.db.query_one_raw(statement).await;
+        let answer = self.availability.watch(self.db.query_one_raw(statement)).await;
         answer.inspect_err(|error| self.health.read_failed(error))
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let answer = self.db.query_all_raw(statement).await;
+        let answer = self.availability.watch(self.db.query_all_raw(statement)).await;
         answer.inspect_err(|error| self.health.read_failed(error))
     }
 }

@@ -8,11 +8,12 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DbBackend, DbErr, QueryResult, RuntimeErr, sqlx,
 };
 
-use crate::StoreError;
+use crate::availability::{Availability, is_refused_login};
 use crate::changes::Changes;
 use crate::connection::Pool;
 use crate::error::is_broken;
 use crate::health::Health;
+use crate::{DatabaseUrl, StoreError};
 
 /// How long a request waits for a connection, or for SQLite's writer, before it is told so.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,8 +54,10 @@ impl Store {
     /// # Errors
     /// The address is not one of these, or nobody answers there.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let health = Health::default();
-        let (read, write) = if url.starts_with("sqlite:") {
+        let parsed: DatabaseUrl =
+            url.parse().map_err(|error| StoreError::Other(DbErr::Custom(format!("{error}"))))?;
+        let (health, availability) = (Health::default(), Availability::new(&parsed));
+        let (read, write) = if parsed.sqlite_path().is_some() {
             // One writer: SQLite has no more, and waiting in our queue is fairer than in its lock.
             let write = Database::connect(sqlite(url, 1)).await?;
             (Database::connect(sqlite(url, connections)).await?, write)
@@ -62,7 +65,8 @@ impl Store {
             let both = Database::connect(postgres(url, connections, &health)).await?;
             (both.clone(), both)
         };
-        let pool = |db| Pool { db, health: health.clone() };
+        let pool =
+            |db| Pool { db, health: health.clone(), availability: availability.clone() };
         let (read, write) = (pool(read), pool(write));
         Ok(Self { read, write, health, changes: Changes::default(), connections })
     }
@@ -83,18 +87,31 @@ impl Store {
         sql: &'static str,
         texts: &[Option<&str>],
     ) -> Result<Vec<QueryResult>, StoreError> {
+        let availability = &self.read.availability;
         let mut left = self.connections;
         loop {
-            match self.rows_once(sql, texts).await {
+            match availability.unless_down(self.rows_once(sql, texts)).await? {
                 Err(error) if left > 0 && is_broken(&error) => {
                     self.health.read_failed_in_driver(&error);
                     left -= 1;
                 }
+                Err(error) if is_refused_login(&error) => {
+                    availability.failed(&error);
+                    return Err(DbErr::Conn(RuntimeErr::SqlxError(error.into())).into());
+                }
                 Err(error) => {
+                    match &error {
+                        sqlx::Error::PoolTimedOut => availability.all_in_use(),
+                        error if is_broken(error) => availability.failed(error),
+                        _ => {}
+                    }
                     self.health.read_failed_in_driver(&error);
                     return Err(DbErr::Query(RuntimeErr::SqlxError(error.into())).into());
                 }
-                Ok(rows) => return Ok(rows),
+                Ok(rows) => {
+                    availability.answered();
+                    return Ok(rows);
+                }
             }
         }
     }
