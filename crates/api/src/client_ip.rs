@@ -1,6 +1,6 @@
 //! Where a request came from. `X-Forwarded-For` is anybody's claim, unless a trusted proxy made it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use poem::{Addr, Request};
@@ -24,10 +24,17 @@ fn last_untrusted(peer: IpAddr, forwarded: &str, trusted: &[IpNet]) -> IpAddr {
         if !is_trusted(&client) {
             break;
         }
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        let Some(address) = parse(hop.trim()) else { break };
         client = address.to_canonical();
     }
     client
+}
+
+/// An address, with a port and with brackets too, as some proxies write it.
+fn parse(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    let with_port = || hop.parse::<SocketAddr>().map(|address| address.ip());
+    bare.parse().or_else(|_| with_port()).ok()
 }
 
 #[cfg(test)]
@@ -49,5 +56,9 @@ mod tests {
         check("10.0.0.1", "203.0.113.7, 198.51.100.9, 10.0.0.2", "198.51.100.9");
         check("10.0.0.1", "nonsense", "10.0.0.1");
         check("10.0.0.1", "10.0.0.3,10.0.0.2", "10.0.0.3");
+        check("10.0.0.1", "203.0.113.7, ::ffff:10.0.0.2", "203.0.113.7");
+        check("10.0.0.1", "::ffff:203.0.113.7", "203.0.113.7");
+        check("10.0.0.1", "203.0.113.7:4711", "203.0.113.7");
+        check("10.0.0.1", "[2001:db8::1]:4711, [::ffff:10.0.0.2]", "2001:db8::1");
     }
 }

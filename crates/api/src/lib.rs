@@ -7,6 +7,7 @@ mod body;
 mod ci_trust;
 mod client_ip;
 mod cookies;
+mod cors;
 mod credentials;
 mod declared;
 mod denials;
@@ -47,6 +48,7 @@ mod users;
 mod via;
 mod webhooks;
 
+pub use cors::{Origin, OriginError};
 pub use document::{Operation, document, operations};
 pub use error_codes::ERROR_CODES;
 pub use metrics::metrics;

@@ -18,6 +18,7 @@ use tracing::Instrument;
 use crate::api_keys::ApiKeys;
 use crate::audit::Audit;
 use crate::ci_trust::CiTrust;
+use crate::cors::{Cors, Origin};
 use crate::event_log::EventLog;
 use crate::health::Health;
 use crate::identity_links::IdentityLinks;
@@ -39,7 +40,7 @@ use crate::sources::Sources;
 use crate::teams::Teams;
 use crate::users::Users;
 use crate::webhooks::Webhooks;
-use crate::{body, denials, document, idempotency, link, problem, request_id, sign_in};
+use crate::{body, cors, denials, document, idempotency, link, problem, request_id, sign_in};
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
@@ -50,6 +51,8 @@ pub struct Platform {
     pub hub: Arc<Hub>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// Origins whose pages may call the API with tokens.
+    pub cors_origins: Arc<[Origin]>,
     /// The one host name that is answered to, where the server is meant for one machine alone;
     /// keeps web pages from reaching it through a name of theirs.
     pub only_host: Option<Arc<str>>,
@@ -96,6 +99,7 @@ impl Platform {
             app,
             hub,
             trusted_proxies: Arc::default(),
+            cors_origins: Arc::new([]),
             only_host: None,
             tasks: TaskTracker::new(),
             limiter: Arc::new(Limiter::new(RateLimits::default())),
@@ -236,11 +240,19 @@ impl<E: Endpoint<Output = Response>> Endpoint for Entrance<E> {
         one_slash(&mut request);
         request.set_data(self.platform.app.clone());
         request.set_data(self.platform.clone());
+        let own = self.platform.app.settings().public_url.as_deref();
+        let cors = cors::check(&mut request, &self.platform.cors_origins, own);
         let answered = match problem::check_host(&request, self.platform.only_host.as_deref()) {
-            Ok(()) => self.next.call(request).instrument(arrived.span.clone()).await,
+            Ok(()) => match cors.as_ref().and_then(Cors::preflight) {
+                Some(response) => Ok(response),
+                None => self.next.call(request).instrument(arrived.span.clone()).await,
+            },
             Err(refused) => Err(refused.into()),
         };
         let mut response = problem::answer(&arrived, answered);
+        if let Some(cors) = cors {
+            cors.finish(&mut response);
+        }
         arrived.answered(&mut response, self.platform.app.metrics());
         Ok(response)
     }
