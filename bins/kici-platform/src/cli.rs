@@ -9,6 +9,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use kici_model::OrgId;
 use kici_model::text::{Email, OrgName, RoleName};
 
+use crate::config::ConfigError;
+use crate::telemetry::{self, Format};
 use crate::{Config, dev, org, print, reference, serve};
 
 /// The control plane for CI: who may do what, webhooks in, and their relay to your orchestrator.
@@ -143,7 +145,35 @@ struct ConfigFile {
 
 impl ConfigFile {
     fn load(&self) -> anyhow::Result<Config> {
-        Ok(Config::load(self.file.as_deref(), std::env::vars())?)
+        Ok(self.read()?)
+    }
+
+    fn read(&self) -> Result<Config, ConfigError> {
+        Config::load(self.file.as_deref(), std::env::vars())
+    }
+
+    /// Runs what a service manager starts: its errors are written in the format of the log.
+    fn start<W>(&self, work: impl FnOnce(Config) -> W) -> Result<(), Failure>
+    where
+        W: Future<Output = anyhow::Result<()>>,
+    {
+        let config =
+            self.read().map_err(|error| Failure { format: error.format, error: error.into() })?;
+        let format = config.log.format;
+        block_on(work(config)).map_err(|error| Failure { error, format })
+    }
+}
+
+/// The error that ends the program, and how it is written.
+struct Failure {
+    error: anyhow::Error,
+    format: Format,
+}
+
+/// Commands that a person types answer in plain text.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { error, format: Format::Text }
     }
 }
 
@@ -154,9 +184,9 @@ pub fn main() -> ExitCode {
     drop(rustls::crypto::ring::default_provider().install_default());
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if print::is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            print::error(&format!("error: {}", chain(&error)));
+        Err(Failure { error, .. }) if print::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(Failure { error, format }) => {
+            telemetry::report(&chain(&error), format);
             ExitCode::FAILURE
         }
     }
@@ -173,15 +203,12 @@ fn chain(error: &anyhow::Error) -> String {
     said
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
-    match command {
+fn run(command: Command) -> Result<(), Failure> {
+    let done = match command {
         Command::Dev { listen, ephemeral } => block_on(dev::run(listen, ephemeral)),
-        Command::Serve { config } => block_on(serve::run(config.load()?)),
-        Command::Migrate { config } => block_on(migrate(config.load()?)),
-        Command::Config(ConfigCommand::Check { config }) => {
-            config.load()?;
-            print::line("The configuration can be used.")
-        }
+        Command::Serve { config } => return config.start(serve::run),
+        Command::Migrate { config } => return config.start(migrate),
+        Command::Config(ConfigCommand::Check { config }) => check(&config.load()?),
         Command::Config(ConfigCommand::Print { config }) => print::text(&config.load()?.to_toml()),
         Command::Org(OrgCommand::Create { config, name, owner }) => {
             block_on(org::create(config.load()?, name, owner))
@@ -201,14 +228,25 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Openapi => print::text(&kici_api::document()),
         Command::Reference { page } => print::text(&reference::page(page)),
-    }
+    };
+    Ok(done?)
 }
 
 async fn migrate(config: Config) -> anyhow::Result<()> {
     let url = &config.database.url;
-    crate::server::private_file(url).context("the database's file can't be made")?;
-    kici_migration::migrate(url).await.context("the database was not migrated")?;
+    url.prepare().await?;
+    kici_migration::migrate(url.expose())
+        .await
+        .with_context(|| format!("the database at `{}` was not migrated", url.place()))?;
     print::line("The database is up to date.")
+}
+
+fn check(config: &Config) -> anyhow::Result<()> {
+    config.check_files().context("the configuration can't be used")?;
+    for warning in config.warnings() {
+        print::line(&format!("warning: {warning}"))?;
+    }
+    print::line("The configuration can be used.")
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 
 mod keys;
 mod mail;
+mod network;
 mod oidc;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,8 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use ipnet::IpNet;
-use kici_api::RateLimits;
+use kici_api::{Origin, RateLimits};
+use kici_store::{DatabaseUrl, UnusableDatabase};
 
 pub(crate) use keys::{KEYS, Key};
 
@@ -37,20 +39,13 @@ pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) public_url: Option<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) cors_origins: Vec<Origin>,
 }
 
+#[derive(Debug)]
 pub(crate) struct DatabaseConfig {
-    pub(crate) url: String,
+    pub(crate) url: DatabaseUrl,
     pub(crate) connections: u32,
-}
-
-/// Hides the password in the address.
-impl std::fmt::Debug for DatabaseConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DatabaseConfig")
-            .field("connections", &self.connections)
-            .finish_non_exhaustive()
-    }
 }
 
 #[derive(Debug)]
@@ -66,8 +61,12 @@ pub(crate) struct LogConfig {
 
 /// Everything that is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
-#[error("the configuration can't be used:{}", .0.iter().map(|e| format!("\n  {e}")).collect::<String>())]
-pub struct ConfigError(Vec<String>);
+#[error("the configuration can't be used:{}", .errors.iter().map(|e| format!("\n  {e}")).collect::<String>())]
+pub struct ConfigError {
+    errors: Vec<String>,
+    /// `log.format`, as far as it could be read.
+    pub(crate) format: Format,
+}
 
 /// The text of each key that is set, by section and key.
 #[derive(Default)]
@@ -97,20 +96,43 @@ impl Config {
             }
         }
         values.read_environment(environment, &mut errors);
+        let format = match values.text("log", "format").as_str() {
+            "json" => Format::Json,
+            _ => Format::Text,
+        };
         let config = Self::parse(values, &mut errors);
         match config {
             Some(config) if errors.is_empty() => Ok(config),
-            _ => Err(ConfigError(errors)),
+            _ => Err(ConfigError { errors, format }),
         }
+    }
+
+    /// Checks what the configuration says of files, as far as that can be done without writing to them.
+    ///
+    /// # Errors
+    /// Returns [`UnusableDatabase`] for the file or folder of the database.
+    pub(crate) fn check_files(&self) -> Result<(), UnusableDatabase> {
+        self.database.url.check_files()
+    }
+
+    /// Sentences for the operator about what works but is unsafe.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.database.url.warnings()
     }
 
     fn parse(values: Values, errors: &mut Vec<String>) -> Option<Self> {
         let listen = values.parsed("server", "listen", errors);
-        let public_url = values.optional("server", "public_url").map(|url| base_url(&url));
+        let public_url =
+            values.optional("server", "public_url").map(|url| network::public_url(&url));
         let public_url = told(public_url.transpose(), "server.public_url", errors);
         let trusted_proxies = told(
-            networks(values.optional("server", "trusted_proxies")),
+            network::networks(&values.list("server", "trusted_proxies")),
             "server.trusted_proxies",
+            errors,
+        );
+        let cors_origins = told(
+            network::origins(&values.list("server", "cors_origins")),
+            "server.cors_origins",
             errors,
         );
         let url = told(database(values.optional("database", "url")), "database.url", errors);
@@ -122,6 +144,13 @@ impl Config {
             format!("{error}; `127.0.0.1:9464` would work")
         });
         let metrics = told(metrics, "metrics.listen", errors);
+        let both = listen.zip(metrics.flatten());
+        if let Some((server, metrics)) = both.filter(|(one, other)| network::collide(*one, *other))
+        {
+            errors.push(format!(
+                "metrics.listen: `{metrics}` is taken by `server.listen`, `{server}`: choose another port"
+            ));
+        }
         let mut rate = |name| values.number("limits", name, 0, errors).map(NonZeroU32::new);
         let (reads, writes) = (rate("reads_per_minute"), rate("writes_per_minute"));
         let failures = rate("failed_tokens_per_minute");
@@ -144,6 +173,7 @@ impl Config {
                 listen: listen?,
                 public_url: public_url?,
                 trusted_proxies: trusted_proxies?,
+                cors_origins: cors_origins?,
             },
             database: DatabaseConfig { url: url?, connections: connections? },
             oidc: oidc?,
@@ -294,47 +324,11 @@ fn plain(value: &toml::Value) -> Option<String> {
     }
 }
 
-fn base_url(text: &str) -> Result<String, String> {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    match host {
-        Some(host) if !host.trim_matches('/').is_empty() && !host.contains(['?', '#', ' ']) => {
-            Ok(text.trim_end_matches('/').to_owned())
-        }
-        _ => Err(format!("`{text}`: an address like `https://ci.example.org` is expected")),
-    }
-}
-
-fn networks(text: Option<String>) -> Result<Vec<IpNet>, String> {
-    let text = text.unwrap_or_default();
-    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-    let (mut networks, mut wrong) = (Vec::new(), Vec::new());
-    for item in items {
-        match item.parse().or_else(|_| item.parse::<std::net::IpAddr>().map(IpNet::from)) {
-            Ok(network) => networks.push(network),
-            Err(_) => wrong.push(format!("`{item}`")),
-        }
-    }
-    match wrong.is_empty() {
-        true => Ok(networks),
-        false => Err(format!(
-            "{}: an address or a network like `10.0.0.0/8` is expected",
-            wrong.join(", ")
-        )),
-    }
-}
-
-fn database(url: Option<String>) -> Result<String, String> {
-    let forms =
-        "`sqlite:///var/lib/kici/platform.db?mode=rwc` or `postgres://user:password@host/database`";
+fn database(url: Option<String>) -> Result<DatabaseUrl, String> {
+    let forms = "`sqlite:///var/lib/kici/platform.db` or `postgres://user:password@host/database`";
     match url {
         None => Err(format!("is missing; write {forms}")),
-        Some(url) if url.starts_with("sqlite:") && url.contains(":memory:") => {
-            Err(format!("a database in memory is another one for each connection; write {forms}"))
-        }
-        Some(url) if ["sqlite:", "postgres:", "postgresql:"].iter().any(|s| url.starts_with(s)) => {
-            Ok(url)
-        }
-        Some(_) => Err(format!("no database of ours; write {forms}")),
+        Some(url) => url.parse::<DatabaseUrl>().map_err(|error| error.to_string()),
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use kici_model::{OsEntropy, SystemClock, entropy};
+use kici_store::DatabaseUrl;
 
 use crate::serve::StopSignal;
 use crate::server::Options;
@@ -41,7 +42,7 @@ pub(crate) async fn run(listen: SocketAddr, ephemeral: bool) -> anyhow::Result<(
         is_local: true,
         oidc: Some(issuer.config()),
         issuer: Some(issuer),
-        ..Options::new(folder.database())
+        ..Options::new(folder.database()?.expose())
     };
     let server = Server::start(listener, options).await?;
     let secrets = secrets::prepare(server.app(), folder.path(), &url).await?;
@@ -90,8 +91,8 @@ impl Folder {
         &self.path
     }
 
-    fn database(&self) -> String {
-        format!("sqlite://{}?mode=rwc", self.path.join("platform.db").display())
+    fn database(&self) -> anyhow::Result<DatabaseUrl> {
+        Ok(DatabaseUrl::of_file(&self.path.join("platform.db"))?)
     }
 }
 

@@ -10,6 +10,9 @@ use crate::{Config, Server, telemetry};
 /// Serves until SIGTERM or Ctrl-C.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     telemetry::start(&config.log.level, config.log.format)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     let mut stop = StopSignal::listen()?;
     let listener = bind(config.server.listen).await?;
     let server = Server::start(listener, options(config)).await?;
@@ -28,9 +31,10 @@ pub(crate) fn options(config: Config) -> Options {
         oidc: config.oidc,
         mail: config.mail,
         trusted_proxies: config.server.trusted_proxies,
+        cors_origins: config.server.cors_origins,
         rate_limits: config.limits,
         metrics_listen: config.metrics.listen,
-        ..Options::new(config.database.url)
+        ..Options::new(config.database.url.expose())
     }
 }
 

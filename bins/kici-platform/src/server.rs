@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ipnet::IpNet;
-use kici_api::{Platform, RateLimits};
+use kici_api::{Origin, Platform, RateLimits};
 use kici_domain::ports::{IdentityProvider, Mailer};
 use kici_domain::{App, Settings};
 use kici_link::{Hub, Limits};
 use kici_model::{Clock, Entropy, OsEntropy, SystemClock};
-use kici_store::Store;
+use kici_store::{DatabaseUrl, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,8 @@ pub struct Options {
     pub issuer: Option<Issuer>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call the API with tokens.
+    pub cors_origins: Vec<Origin>,
     /// Whether to answer on this machine alone.
     pub is_local: bool,
     /// Where `/metrics` is served; `None` is nowhere.
@@ -67,6 +69,7 @@ impl Options {
             mail: None,
             issuer: None,
             trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
             is_local: false,
             metrics_listen: None,
             rate_limits: RateLimits::default(),
@@ -113,6 +116,7 @@ impl Server {
         let mut platform =
             Platform::new(app.clone(), hub.clone()).with_rate_limits(options.rate_limits);
         platform.trusted_proxies = options.trusted_proxies.into();
+        platform.cors_origins = options.cors_origins.into();
         platform.only_host = is_local.then(|| address.ip().to_string().into());
         let tasks = platform.tasks.clone();
         let stop = CancellationToken::new();
@@ -223,11 +227,15 @@ async fn assemble(
     options: &Options,
     address: Option<SocketAddr>,
 ) -> anyhow::Result<(Store, Arc<Hub>, Arc<App>)> {
-    let url = &options.database_url;
-    private_file(url).context("the database's file can't be made")?;
-    kici_store::check_server(url).await.context("the database can't be used")?;
-    kici_migration::migrate(url).await.context("the database was not brought up to date")?;
-    let store = Store::open(url, options.connections).await.context("no database")?;
+    let url: DatabaseUrl = options.database_url.parse().context("the database can't be used")?;
+    url.prepare().await?;
+    let place = url.place();
+    kici_migration::migrate(url.expose())
+        .await
+        .with_context(|| format!("the database at `{place}` was not brought up to date"))?;
+    let store = Store::open(url.expose(), options.connections)
+        .await
+        .with_context(|| format!("the database at `{place}` can't be used"))?;
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy::default());
     let clock = options.clock.clone();
     let hub = Arc::new(Hub::new(options.limits.clone(), clock.clone(), entropy.clone()));
@@ -257,19 +265,4 @@ fn provider(
 fn mailer(config: kici_mail::Config) -> anyhow::Result<Arc<dyn Mailer>> {
     let smtp = kici_mail::Smtp::new(config).context("the mail server can't be used")?;
     Ok(Arc::new(smtp))
-}
-
-/// A new SQLite file is its owner's alone: it holds addresses of people and keys of the server.
-pub(crate) fn private_file(url: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let Some(rest) = url.strip_prefix("sqlite:") else { return Ok(()) };
-    let path = rest.trim_start_matches("//").split('?').next().unwrap_or_default();
-    if path.is_empty() || path.contains(":memory:") || !url.contains("mode=rwc") {
-        return Ok(());
-    }
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    match made {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
 }

@@ -31,6 +31,18 @@ pub(crate) fn start(filter: &str, format: Format) -> anyhow::Result<()> {
     started.map_err(|error| anyhow::anyhow!("{error}"))
 }
 
+/// Reports the error that ends the program, as the log would and whatever it lets through.
+pub(crate) fn report(text: &str, format: Format) {
+    match format {
+        Format::Text => crate::print::error(&format!("error: {text}")),
+        Format::Json => {
+            let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+            let log = log.json().flatten_event(true).with_span_list(false).finish();
+            tracing::subscriber::with_default(log, || tracing::error!("{text}"));
+        }
+    }
+}
+
 /// Reads a filter. Whole frames are never logged, at no level: the first one holds a token.
 pub(crate) fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
     // A word alone that is no level would be taken for the name of a module, and nothing be logged.

@@ -6,6 +6,7 @@ use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 
 use crate::DatabaseUrl;
 use crate::availability::cause;
+use crate::check::{DatabaseRefused, check};
 use crate::sqlite_file;
 use crate::url::Target;
 
@@ -35,10 +36,14 @@ impl DatabaseUrl {
                 let Ok(connected) = connected else {
                     return Err(self.unreachable(&sqlx::Error::PoolTimedOut));
                 };
-                let connection = connected.map_err(|error| self.unreachable(&error))?;
+                let mut connection = connected.map_err(|error| self.unreachable(&error))?;
+                let checked = check(options, &mut connection).await;
                 // That it can't be closed in order changes nothing.
                 drop(connection.close().await);
-                Ok(())
+                checked.map_err(|refused| match refused {
+                    DatabaseRefused::Driver(error) => self.unreachable(&error),
+                    refused => self.unusable(&refused.to_string()),
+                })
             }
         }
     }
@@ -71,7 +76,10 @@ impl DatabaseUrl {
     }
 
     fn unreachable(&self, error: &sqlx::Error) -> UnusableDatabase {
-        let cause = cause(error).1;
+        self.unusable(&cause(error).1)
+    }
+
+    fn unusable(&self, cause: &str) -> UnusableDatabase {
         UnusableDatabase(format!("the database at `{}` can't be used: {cause}", self.place()))
     }
 }

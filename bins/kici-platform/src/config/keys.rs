@@ -26,7 +26,7 @@ pub(crate) const KEYS: &[Key] = &[
         "server",
         "public_url",
         None,
-        "Where browsers and webhook providers reach the server, such as `https://ci.example.org`. Left out, orchestrators are told no address for webhooks, and invitations carry no link.",
+        "Where browsers and webhook providers reach the server, such as `https://ci.example.org`: a host without a path. Left out, orchestrators are told no address for webhooks, and invitations carry no link.",
     ),
     key(
         "server",
@@ -34,12 +34,18 @@ pub(crate) const KEYS: &[Key] = &[
         Some(""),
         "Proxies whose `X-Forwarded-For` is believed: a list of addresses and networks; separated by commas in the environment.",
     ),
+    key(
+        "server",
+        "cors_origins",
+        Some(""),
+        "Origins whose pages may call the API from a browser, with tokens and never with cookies: a list such as `https://dashboard.example.org`; separated by commas in the environment. Left out, no page of another origin may.",
+    ),
     Key {
         section: "database",
         name: "url",
         default: None,
         is_secret: true,
-        help: "`sqlite:///PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/DATABASE`. Required.",
+        help: "`sqlite:///PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`; for PostgreSQL on another machine with `?sslmode=verify-full`. Required.",
     },
     key("database", "connections", Some("16"), "The most connections to the database."),
     key(

@@ -54,7 +54,7 @@ fn every_mistake_is_told_at_once_with_what_would_work() {
         "server.listen: `here`",
         "`server.public_ulr` is not known; did you mean `server.public_url`?",
         "`KICI_SERVER_LISEN` in the environment is not known; did you mean `KICI_SERVER_LISTEN`?",
-        "database.url: no database of ours",
+        "database.url: neither SQLite nor PostgreSQL; write `sqlite:///",
         "log.format: `xml`; `text` and `json` work",
     ] {
         assert!(error.contains(part), "{part}\n{error}");
@@ -66,6 +66,112 @@ fn a_file_that_is_no_toml_or_not_there_is_named() {
     assert!(load("[server", &[]).unwrap_err().contains("database.url: is missing"));
     let missing = Config::load(Some(Path::new("/nowhere/kici.toml")), std::iter::empty());
     assert!(missing.unwrap_err().to_string().contains("/nowhere/kici.toml"));
+}
+
+fn server(more: &str) -> Result<Config, String> {
+    load(&format!("[database]\nurl = \"postgres://db/kici\"\n[server]\n{more}\n"), &[])
+}
+
+#[test]
+fn a_public_url_is_an_origin_and_written_as_browsers_write_it() {
+    for (text, origin) in [
+        ("https://ci.example.org", "https://ci.example.org"),
+        ("https://ci.example.org/", "https://ci.example.org"),
+        ("https://CI.Example.org:443//", "https://ci.example.org"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+    ] {
+        let config = server(&format!("public_url = \"{text}\"")).unwrap();
+        assert_eq!(config.server.public_url.as_deref(), Some(origin), "{text}");
+    }
+    for (text, part) in [
+        (
+            "https://ci.example.org/kici",
+            "server.public_url: `https://ci.example.org/kici` has a path",
+        ),
+        ("https://ci.example.org//kici/", "has a path"),
+        ("https://ci.example.org?x", "is more than a host; write `https://ci.example.org`"),
+        ("https://ci.example.org/#x", "is more than a host"),
+        ("https://ada:hush@ci.example.org", "has a user name or password"),
+        ("ftp://ci.example.org", "an address like"),
+        ("ci.example.org", "an address like"),
+        ("https://", "an address like"),
+        ("https://ci example.org", "an address like"),
+    ] {
+        let error = server(&format!("public_url = \"{text}\"")).unwrap_err();
+        assert!(error.contains(part) && !error.contains("hush"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn networks_of_ipv4_that_are_written_as_ipv6_are_those_of_ipv4() {
+    for (text, network) in [
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:192.0.2.1", "192.0.2.1/32"),
+        ("::ffff:0.0.0.0/96", "0.0.0.0/0"),
+        ("::ffff:c000:201/128", "192.0.2.1/32"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("::/0", "::/0"),
+    ] {
+        let config = server(&format!("trusted_proxies = [\"{text}\"]")).unwrap();
+        assert_eq!(config.server.trusted_proxies, [network.parse().unwrap()], "{text}");
+    }
+}
+
+#[test]
+fn origins_of_pages_are_exact() {
+    let config =
+        server("cors_origins = [\"https://dash.example.org\", \"http://localhost:3000\"]").unwrap();
+    assert_eq!(config.server.cors_origins.len(), 2);
+    assert!(server("").unwrap().server.cors_origins.is_empty());
+    let error = server("cors_origins = [\"*\", \"https://dash.example.org/\"]").unwrap_err();
+    for part in
+        ["server.cors_origins: `*` is every page", "; `https://dash.example.org/` is not as"]
+    {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+}
+
+#[test]
+fn two_listeners_have_two_addresses() {
+    for (server_listen, metrics_listen, collide) in [
+        ("127.0.0.1:8080", "127.0.0.1:8080", true),
+        ("0.0.0.0:8080", "127.0.0.1:8080", true),
+        ("127.0.0.1:8080", "[::]:8080", true),
+        ("[::ffff:127.0.0.1]:8080", "127.0.0.1:8080", true),
+        ("[::]:8080", "[::1]:8080", true),
+        ("0.0.0.0:8080", "[::1]:8080", false),
+        ("127.0.0.1:8080", "127.0.0.2:8080", false),
+        ("127.0.0.1:8080", "127.0.0.1:9464", false),
+        ("127.0.0.1:0", "127.0.0.1:0", false),
+    ] {
+        let text =
+            format!("listen = \"{server_listen}\"\n[metrics]\nlisten = \"{metrics_listen}\"");
+        let loaded = server(&text);
+        assert_eq!(loaded.is_err(), collide, "{text}");
+        if let Err(error) = loaded {
+            let part = format!("metrics.listen: `{metrics_listen}` is taken by `server.listen`");
+            assert!(error.contains(&part), "{error}");
+        }
+    }
+}
+
+#[test]
+fn an_address_of_a_database_is_parsed_and_its_password_is_shown_nowhere() {
+    let text = "[database]\nurl = \"postgres://kici:hush@db/kici?ssl_mode=require\"\n";
+    let error = load(text, &[]).unwrap_err();
+    assert!(
+        error.contains(
+            "database.url: the parameter `ssl_mode` is not known; did you mean `sslmode`?"
+        )
+    );
+    assert!(!error.contains("hush"), "{error}");
+    let config = load(&text.replace("ssl_mode", "sslmode"), &[]).unwrap();
+    let warnings = config.warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("`db:5432`"), "{warnings:?}");
+    assert!(!format!("{config:?}{warnings:?}").contains("hush"));
 }
 
 const SIGN_IN: &str = "[database]\nurl = \"postgres://db/kici\"\n[server]\npublic_url = \"https://ci.example.org\"\n[oidc]\nissuer = \"https://id.example.org/realms/ci\"\nclient_id = \"kici-platform\"\n";

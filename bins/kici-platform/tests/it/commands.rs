@@ -144,3 +144,66 @@ fn a_missing_or_wrong_configuration_is_told_and_exits_with_1() {
     let outside = program().args(["dev", "--listen", "0.0.0.0:0"]).output().unwrap();
     assert!(String::from_utf8(outside.stderr).unwrap().contains("for this machine alone"));
 }
+
+#[test]
+fn errors_at_start_are_written_in_the_format_of_the_log() {
+    let folder = std::env::temp_dir().join(format!("kici-start-errors-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("platform.toml");
+    let run = |text: &str, command: &str, format: Option<&str>| {
+        std::fs::write(&file, text).unwrap();
+        let mut start = program();
+        start.args([command, "--config", file.to_str().unwrap()]);
+        start.env("RUST_LOG", "off").env("KICI_SERVER_LISTEN", "127.0.0.1:0");
+        if let Some(format) = format {
+            start.env("KICI_LOG_FORMAT", format);
+        }
+        let output = start.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let missing = format!("[database]\nurl = \"sqlite://{}/missing/x.db\"\n", folder.display());
+    let json = "[log]\nformat = \"json\"\n";
+    for command in ["serve", "migrate"] {
+        for (text, format, part) in [
+            (json.to_owned(), None, "database.url: is missing"),
+            (String::new(), Some("json"), "database.url: is missing"),
+            ("[server".to_owned(), Some("json"), "database.url: is missing"),
+            (format!("{missing}{json}"), None, "/missing` of the database file"),
+            (missing.clone(), Some("json"), "/missing` of the database file"),
+        ] {
+            let error = run(&text, command, format);
+            let line: serde_json::Value = serde_json::from_str(&error).unwrap();
+            assert_eq!(line["level"], "ERROR", "{error}");
+            assert!(line["timestamp"].is_string(), "{error}");
+            assert!(line["message"].as_str().unwrap().contains(part), "{part}: {error}");
+        }
+        for (text, format) in [(missing.clone(), None), (format!("{missing}{json}"), Some("text"))]
+        {
+            assert!(run(&text, command, format).starts_with("error: "), "{command} {format:?}");
+        }
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_trusted_by_its_ipv4_address_however_its_network_is_written() {
+    let database = Database::sqlite().await.unwrap();
+    let file = std::env::temp_dir().join(format!("kici-proxies-{}.toml", std::process::id()));
+    let text = "[server]\nlisten = \"127.0.0.1:0\"\ntrusted_proxies = [\"::ffff:127.0.0.0/104\"]\n\
+                [limits]\nfailed_tokens_per_minute = 1\n[log]\nformat = \"json\"\n[database]\n";
+    std::fs::write(&file, format!("{text}url = \"{}\"\n", database.url())).unwrap();
+    let mut server = Served::start(&file, |_| {});
+    std::fs::remove_file(file).unwrap();
+    let http = kici_testkit::http_client().unwrap();
+    let url = format!("http://{}/api/v1/user", server.address);
+    let from = async |client: &str| {
+        let request = http.get(&url).bearer_auth("nonsense").header("x-forwarded-for", client);
+        request.send().await.unwrap().status().as_u16()
+    };
+    // Each client has its own failures, which it would share with all if the proxy were the client.
+    assert_eq!(from("192.0.2.1").await, 401);
+    assert_eq!(from("192.0.2.1").await, 429);
+    assert_eq!(from("192.0.2.2").await, 401);
+    server.stop();
+}
