@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,15 +97,19 @@ fn check_access(path: &Path, wanted: AccessFlags, user: &str) -> Result<(), Unus
     }
 }
 
-/// Creates a missing file, readable for its owner alone; SQLite gives its siblings the same mode.
+/// Creates a missing file, readable for its owner alone; SQLite gives its siblings the same owner and
+/// mode. What root creates belongs to the owner of the folder, who is the user of the server.
 pub(crate) fn create(path: &Path) -> Result<(), UnusableDatabase> {
     let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    match created {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            refuse(format!("the database file `{}` can't be created: {error}", path.display()))
-        }
-        _ => Ok(()),
-    }
+    let given = match created {
+        Ok(file) if Uid::effective().is_root() => std::fs::metadata(folder(path))
+            .and_then(|folder| fchown(&file, Some(folder.uid()), Some(folder.gid()))),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        created => created.map(drop),
+    };
+    given.or_else(|error| {
+        refuse(format!("the database file `{}` can't be created: {error}", path.display()))
+    })
 }
 
 /// Names the files that other users of the machine may read or write.

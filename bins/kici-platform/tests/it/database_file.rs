@@ -161,3 +161,23 @@ fn config_check_finds_a_missing_folder_and_open_files_and_creates_nothing() {
         "{warned}"
     );
 }
+
+#[test]
+fn a_database_that_root_creates_belongs_to_the_owner_of_its_folder() {
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("left out: only root can create files for another user");
+        return;
+    }
+    let folder = Folder::new("root");
+    std::os::unix::fs::chown(&folder.0, Some(65534), Some(65534)).unwrap();
+    let url = folder.url("platform.db");
+    let mut create = program();
+    create.args(["org", "create", "--name", "Acme", "--owner", "ada@example.org"]);
+    assert!(create.env("KICI_DATABASE_URL", &url).status().unwrap().success());
+    let owner = |name: &str| std::fs::metadata(folder.0.join(name)).unwrap().uid();
+    assert!(folder.modes().keys().all(|name| owner(name) == 65534), "{:?}", folder.modes());
+    // The user of the server goes on with it.
+    let mut start = migrate(&url);
+    let output = start.uid(65534).gid(65534).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}

@@ -110,3 +110,11 @@ fn hosts_elsewhere_without_verified_tls_are_warned_about() {
         }
     }
 }
+
+#[test]
+fn the_address_of_a_file_leads_to_that_file() {
+    for path in ["/dir/q x.db", "/dir/100%20.db", "/a?b#c/ü.db", "/dir/a&b=c.db"] {
+        let url = DatabaseUrl::of_file(Path::new(path)).unwrap();
+        assert_eq!(url.sqlite_path(), Some(Path::new(path)));
+    }
+}
