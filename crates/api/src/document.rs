@@ -59,6 +59,22 @@ pub fn operations() -> Vec<Operation> {
         .collect()
 }
 
+/// Each operation with the status that it has when it succeeds.
+pub(crate) fn success_statuses() -> &'static [(String, u16)] {
+    static STATUSES: LazyLock<Vec<(String, u16)>> = LazyLock::new(|| {
+        let document = value();
+        let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+        let operations = paths.flat_map(|(_, item)| item.as_object().into_iter().flatten());
+        let found = operations.filter_map(|(_, operation)| {
+            let id = operation.get("operationId").and_then(Value::as_str)?;
+            let responses = operation.get("responses").and_then(Value::as_object)?;
+            Some((id.to_owned(), responses.keys().find_map(|status| status.parse().ok())?))
+        });
+        found.collect()
+    });
+    &STATUSES
+}
+
 /// The methods that work at `path`.
 pub(crate) fn methods(path: &str) -> Vec<String> {
     static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(operations);

@@ -67,6 +67,8 @@ impl App {
         let seals = Seals::new(&key("sign-ins").await?);
         let links = relay.clone();
         store.on_change(move |org| links.changed(org));
+        let provider = identity.as_ref().map(|identity| identity.metrics().clone());
+        let metrics = Metrics::new(&store, &provider.unwrap_or_default(), clock.now());
         Ok(Self {
             store,
             clock,
@@ -82,7 +84,7 @@ impl App {
             readiness: Readiness::default(),
             under_way: UnderWay::default(),
             unknown: Unknown::default(),
-            metrics: Metrics::default(),
+            metrics,
         })
     }
 

@@ -8,6 +8,7 @@ use kici_model::Timestamp;
 use kici_model::text::Email;
 
 use crate::App;
+use crate::metrics::MailOutcome;
 use crate::ports::Mail;
 
 /// How many mails go to one address within [`DAY`].
@@ -52,12 +53,17 @@ impl App {
     pub(crate) async fn mail(&self, mail: &Mail) -> bool {
         let Some(mailer) = &self.mailer else { return false };
         if !self.mails.count(&mail.to, self.clock.now()) {
+            self.metrics().mail(MailOutcome::Limited);
             tracing::warn!("no mail sent: its address has had {MOST} within a day");
             return false;
         }
         match mailer.send(mail).await {
-            Ok(()) => true,
+            Ok(()) => {
+                self.metrics().mail(MailOutcome::Sent);
+                true
+            }
             Err(error) => {
+                self.metrics().mail(MailOutcome::Failed);
                 tracing::warn!(error = &*error, "mail not sent");
                 false
             }

@@ -9,6 +9,7 @@ use kici_model::{CredentialId, OrgId, RoutingKey, Secret, Timestamp};
 use kici_rbac::{Granted, perm};
 use tokio::time::Instant;
 
+use crate::metrics::ProviderMetrics;
 use crate::{Fault, Kind};
 
 /// Leave to relay an organisation's deliveries.
@@ -78,6 +79,9 @@ pub trait Mailer: Send + Sync + std::fmt::Debug {
 pub trait IdentityProvider: Send + Sync + std::fmt::Debug {
     /// Its name, as its tokens have it.
     fn issuer(&self) -> &str;
+
+    /// Where its requests to the provider are counted.
+    fn metrics(&self) -> &ProviderMetrics;
 
     /// Whose this access token is, at `now`.
     async fn identify(&self, token: &str, now: Timestamp) -> Result<Identity, IdentityError>;

@@ -1,6 +1,7 @@
 //! The code flow (OpenID Connect Core, 3.1) with PKCE (RFC 7636), state and nonce.
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
+use kici_domain::metrics::ProviderEndpoint;
 use kici_domain::ports::{IdentityError, Login};
 use kici_model::Timestamp;
 use kici_model::identities::Identity;
@@ -67,7 +68,7 @@ pub(crate) async fn redeem(
         ("code_verifier", login.verifier.expose()),
     ];
     let (form, basic) = form(provider, &known.metadata, &fields);
-    let (status, bytes) = provider.http.post(&url, form, basic).await?;
+    let (status, bytes) = provider.http.post(ProviderEndpoint::Token, &url, form, basic).await?;
     let tokens: Tokens = match status {
         StatusCode::OK => json(&url, &bytes)?,
         // It should be 400, and is 403 at some; other causes are ours or the provider's.

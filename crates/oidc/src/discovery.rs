@@ -1,5 +1,6 @@
 //! What the provider says of itself, at `/.well-known/openid-configuration`.
 
+use kici_domain::metrics::ProviderEndpoint;
 use serde::Deserialize;
 use url::Url;
 
@@ -25,7 +26,7 @@ impl Metadata {
         let path =
             format!("{}/.well-known/openid-configuration", issuer.path().trim_end_matches('/'));
         url.set_path(&path);
-        let found: Self = http.document(&url).await?;
+        let found: Self = http.document(ProviderEndpoint::Discovery, &url).await?;
         // To the letter (OpenID Connect Discovery, 4.3): one provider must not pass for another.
         if found.issuer == name {
             Ok(found)

@@ -1,9 +1,10 @@
 //! Asking the provider: a bounded answer, in a bounded time, from where it was asked for.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use kici_domain::metrics::{ProviderEndpoint, ProviderMetrics, ProviderOutcome};
 use kici_domain::ports::IdentityError;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -51,6 +52,7 @@ impl From<HttpError> for IdentityError {
 pub(crate) struct Http {
     client: reqwest::Client,
     room: Semaphore,
+    pub(crate) metrics: ProviderMetrics,
 }
 
 impl Http {
@@ -62,13 +64,18 @@ impl Http {
             .user_agent(concat!("kici-platform/", env!("CARGO_PKG_VERSION")));
         let builder =
             if crate::is_loopback(issuer) { builder.no_proxy() } else { builder.https_only(true) };
-        Ok(Self { client: builder.build()?, room: Semaphore::new(AT_ONCE) })
+        let (client, room) = (builder.build()?, Semaphore::new(AT_ONCE));
+        Ok(Self { client, room, metrics: ProviderMetrics::default() })
     }
 
     /// A document that the provider has published. It waits for nobody: [`Keys`](crate::keys::Keys)
     /// asks for one at a time, and what strangers ask must not keep everybody's keys away.
-    pub(crate) async fn document<T: DeserializeOwned>(&self, url: &Url) -> Result<T, HttpError> {
-        self.get(url, self.client.get(url.clone())).await
+    pub(crate) async fn document<T: DeserializeOwned>(
+        &self,
+        endpoint: ProviderEndpoint,
+        url: &Url,
+    ) -> Result<T, HttpError> {
+        self.get(endpoint, url, self.client.get(url.clone())).await
     }
 
     /// What it says of the person of a token.
@@ -82,16 +89,17 @@ impl Http {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let _room = self.room().await?;
-        self.get(url, request).await
+        let _room = self.room(ProviderEndpoint::Userinfo).await?;
+        self.get(ProviderEndpoint::Userinfo, url, request).await
     }
 
     async fn get<T: DeserializeOwned>(
         &self,
+        endpoint: ProviderEndpoint,
         url: &Url,
         request: RequestBuilder,
     ) -> Result<T, HttpError> {
-        match self.send(url, request.header(ACCEPT, "application/json")).await? {
+        match self.send(endpoint, url, request.header(ACCEPT, "application/json")).await? {
             (StatusCode::OK, bytes) => json(url, &bytes),
             (status, _) => Err(HttpError::Status(url.clone(), status)),
         }
@@ -100,6 +108,7 @@ impl Http {
     /// The answer to a form, with its status.
     pub(crate) async fn post(
         &self,
+        endpoint: ProviderEndpoint,
         url: &Url,
         form: String,
         basic: Option<HeaderValue>,
@@ -113,27 +122,57 @@ impl Http {
         if let Some(basic) = basic {
             request = request.header(AUTHORIZATION, basic);
         }
-        let _room = self.room().await?;
-        self.send(url, request).await
+        let _room = self.room(endpoint).await?;
+        self.send(endpoint, url, request).await
     }
 
     /// Room for one more question.
-    async fn room(&self) -> Result<SemaphorePermit<'_>, HttpError> {
+    async fn room(&self, endpoint: ProviderEndpoint) -> Result<SemaphorePermit<'_>, HttpError> {
         let room = tokio::time::timeout(QUEUE, self.room.acquire()).await;
-        room.ok().and_then(Result::ok).ok_or(HttpError::Busy)
+        room.ok().and_then(Result::ok).ok_or_else(|| {
+            self.metrics.requested(endpoint, ProviderOutcome::Busy, QUEUE);
+            HttpError::Busy
+        })
     }
 
     async fn send(
         &self,
+        endpoint: ProviderEndpoint,
         url: &Url,
         request: RequestBuilder,
     ) -> Result<(StatusCode, Vec<u8>), HttpError> {
-        let failed =
-            |error: reqwest::Error| HttpError::Failed(url.clone(), Box::new(error.without_url()));
-        let response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        Ok((status, whole(url, response).await?))
+        let begun = Instant::now();
+        let answer = send(url, request).await;
+        let outcome = match &answer {
+            Ok((status, _)) if !is_failure(endpoint, *status) => ProviderOutcome::Answered,
+            _ => ProviderOutcome::Failed,
+        };
+        self.metrics.requested(endpoint, outcome, begun.elapsed());
+        answer
     }
+}
+
+/// Whether a status says that the provider could not answer, or not to this server; others are its
+/// answer, which may be a no.
+fn is_failure(endpoint: ProviderEndpoint, status: StatusCode) -> bool {
+    let is_down = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+    match endpoint {
+        ProviderEndpoint::Discovery | ProviderEndpoint::Keys | ProviderEndpoint::Introspection => {
+            status != StatusCode::OK
+        }
+        // 401: it does not know this server (`invalid_client`). A bad code is 400 or 403.
+        ProviderEndpoint::Token => is_down || status == StatusCode::UNAUTHORIZED,
+        // It may refuse the token of a person.
+        ProviderEndpoint::Userinfo => is_down,
+    }
+}
+
+async fn send(url: &Url, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), HttpError> {
+    let failed =
+        |error: reqwest::Error| HttpError::Failed(url.clone(), Box::new(error.without_url()));
+    let response = request.send().await.map_err(failed)?;
+    let status = response.status();
+    Ok((status, whole(url, response).await?))
 }
 
 async fn whole(url: &Url, response: Response) -> Result<Vec<u8>, HttpError> {

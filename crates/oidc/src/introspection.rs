@@ -1,6 +1,7 @@
 //! Tokens that say nothing by themselves: the provider is asked about each (RFC 7662), where that is
 //! configured. UserInfo is never enough: it answers any client's token.
 
+use kici_domain::metrics::ProviderEndpoint;
 use kici_domain::ports::IdentityError;
 use kici_model::Timestamp;
 use kici_model::identities::Identity;
@@ -29,7 +30,8 @@ pub(crate) async fn identify(
     let url = known.metadata.introspection()?;
     let fields = [("token", token), ("token_type_hint", "access_token")];
     let (form, basic) = form(provider, &known.metadata, &fields);
-    let (status, bytes) = provider.http.post(&url, form, basic).await?;
+    let (status, bytes) =
+        provider.http.post(ProviderEndpoint::Introspection, &url, form, basic).await?;
     if status != StatusCode::OK {
         return Err(HttpError::Status(url, status).into());
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use kici_domain::metrics::ProviderEndpoint;
 use kici_domain::ports::IdentityError;
 use kici_model::Timestamp;
 use serde::Deserialize;
@@ -163,7 +164,7 @@ impl Keys {
 
     async fn ask(&self, http: &Http, now: Timestamp) -> Result<Known, HttpError> {
         let metadata = Metadata::fetch(http, &self.issuer, &self.name).await?;
-        let jwks: Jwks = http.document(&metadata.jwks()?).await?;
+        let jwks: Jwks = http.document(ProviderEndpoint::Keys, &metadata.jwks()?).await?;
         // A key of a kind that is not known here may look like anything.
         let read = |value| serde_json::from_value::<Jwk>(value).ok();
         let keys = jwks.keys.into_iter().take(MOST).filter_map(read);

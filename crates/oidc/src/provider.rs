@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use kici_domain::metrics::ProviderMetrics;
 use kici_domain::ports::{IdentityError, IdentityProvider, Login};
 use kici_model::identities::Identity;
 use kici_model::{Clock, Secret, Timestamp};
@@ -94,6 +95,10 @@ impl Provider {
 impl IdentityProvider for Provider {
     fn issuer(&self) -> &str {
         &self.config.issuer
+    }
+
+    fn metrics(&self) -> &ProviderMetrics {
+        &self.http.metrics
     }
 
     async fn identify(&self, token: &str, now: Timestamp) -> Result<Identity, IdentityError> {

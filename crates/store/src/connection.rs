@@ -11,6 +11,7 @@ use sea_orm::{
 use crate::StoreError;
 use crate::availability::Availability;
 use crate::health::Health;
+use crate::pools::Waits;
 
 /// The connections of one kind of work.
 #[derive(Debug, Clone)]
@@ -18,6 +19,9 @@ pub(crate) struct Pool {
     pub(crate) db: DatabaseConnection,
     pub(crate) health: Health,
     pub(crate) availability: Availability,
+    pub(crate) waits: Waits,
+    /// The word for it in the metrics.
+    pub(crate) name: &'static str,
 }
 
 /// An open transaction. Dropping it rolls it back.
@@ -38,7 +42,8 @@ impl Pool {
         let begun = async {
             begun.await.unwrap_or_else(|broken| Err(DbErr::Custom(broken.to_string())))
         };
-        let tx = self.availability.watch(begun).await.inspect_err(|error| self.health.write_failed(error))?;
+        let begun = self.waits.measure(self.availability.watch(begun)).await;
+        let tx = begun.inspect_err(|error| self.health.write_failed(error))?;
         let health = self.health.clone();
         Ok(Tx { tx, health, begun: AtomicUsize::new(0), succeeded: AtomicUsize::new(0) })
     }

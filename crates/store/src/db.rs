@@ -13,6 +13,7 @@ use crate::changes::Changes;
 use crate::connection::Pool;
 use crate::error::is_broken;
 use crate::health::Health;
+use crate::pools::Waits;
 use crate::{DatabaseUrl, StoreError};
 
 /// How long a request waits for a connection, or for SQLite's writer, before it is told so.
@@ -57,17 +58,19 @@ impl Store {
         let parsed: DatabaseUrl =
             url.parse().map_err(|error| StoreError::Other(DbErr::Custom(format!("{error}"))))?;
         let (health, availability) = (Health::default(), Availability::new(&parsed));
+        let pool = |name, db| {
+            let (health, availability) = (health.clone(), availability.clone());
+            Pool { db, health, availability, waits: Waits::default(), name }
+        };
         let (read, write) = if parsed.sqlite_path().is_some() {
             // One writer: SQLite has no more, and waiting in our queue is fairer than in its lock.
-            let write = Database::connect(sqlite(url, 1)).await?;
-            (Database::connect(sqlite(url, connections)).await?, write)
+            let write = pool("write", Database::connect(sqlite(url, 1)).await?);
+            (pool("read", Database::connect(sqlite(url, connections)).await?), write)
         } else {
-            let both = Database::connect(postgres(url, connections, &health)).await?;
+            let options = postgres(url, connections, &health);
+            let both = pool("shared", Database::connect(options).await?);
             (both.clone(), both)
         };
-        let pool =
-            |db| Pool { db, health: health.clone(), availability: availability.clone() };
-        let (read, write) = (pool(read), pool(write));
         Ok(Self { read, write, health, changes: Changes::default(), connections })
     }
 
@@ -130,7 +133,9 @@ impl Store {
                     query = query.bind(*text);
                 }
                 let pool = self.read.db.get_postgres_connection_pool();
-                Ok(query.fetch_all(pool).await?.into_iter().map(Into::into).collect())
+                let mut connection = self.read.waits.measure(pool.acquire()).await?;
+                let rows = query.fetch_all(&mut *connection).await?;
+                Ok(rows.into_iter().map(Into::into).collect())
             }
             Backend::Sqlite => {
                 let mut query = sqlx::query(sql);
@@ -138,7 +143,9 @@ impl Store {
                     query = query.bind(*text);
                 }
                 let pool = self.read.db.get_sqlite_connection_pool();
-                Ok(query.fetch_all(pool).await?.into_iter().map(Into::into).collect())
+                let mut connection = self.read.waits.measure(pool.acquire()).await?;
+                let rows = query.fetch_all(&mut *connection).await?;
+                Ok(rows.into_iter().map(Into::into).collect())
             }
         }
     }

@@ -59,6 +59,18 @@ pub enum CloseCode {
 }
 
 impl CloseCode {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::GoingAway,
+        Self::Unauthorized,
+        Self::AuthTimeout,
+        Self::InvalidMessage,
+        Self::HeartbeatTimeout,
+        Self::ProtocolError,
+        Self::Internal,
+        Self::LimitReached,
+    ];
+
     /// The reason in words, for the other side's log.
     #[must_use]
     pub const fn reason(self) -> &'static str {

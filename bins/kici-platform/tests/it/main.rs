@@ -37,6 +37,7 @@ mod lost_writes;
 mod mail;
 mod members;
 mod metrics;
+mod metrics_text;
 mod node_server;
 mod offers;
 mod oidc;

@@ -4,6 +4,7 @@
 
 mod authn;
 mod plan;
+mod pools;
 mod schema;
 mod tenancy;
 mod transactions;
