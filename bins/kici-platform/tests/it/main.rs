@@ -52,6 +52,7 @@ mod rate_limits;
 mod raw;
 mod real_provider;
 mod relay;
+mod request_head;
 mod restart;
 mod roles;
 mod round_trips;
