@@ -5,6 +5,7 @@ pub mod cli;
 mod config;
 mod dev;
 mod http;
+mod notify;
 mod org;
 mod print;
 mod reference;

@@ -4,6 +4,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::notify::{self, notify};
 use crate::server::Options;
 use crate::{Config, Server, telemetry};
 
@@ -18,8 +19,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let server = Server::start(listener, options(config)).await?;
     let metrics = server.metrics_address().map(|address| address.to_string());
     tracing::info!(address = %server.address(), metrics, "serving");
+    notify(notify::READY);
     stop.came().await;
     tracing::info!("stopping");
+    notify(notify::STOPPING);
     server.stop().await
 }
 

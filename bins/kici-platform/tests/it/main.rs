@@ -58,6 +58,7 @@ mod roles;
 mod round_trips;
 mod samples;
 mod secrets;
+mod service;
 mod service_accounts;
 mod sessions;
 mod sign_in;
