@@ -15,11 +15,11 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::{Map, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use fields::Fields;
 use strict::Strict;
 
+use crate::body_budget::{BodyLease, Share};
 use crate::problem::ApiError;
 use crate::routes::READ_TIMEOUT;
 use crate::text::ID;
@@ -124,22 +124,30 @@ impl<'a, F: Form> ApiExtractor<'a> for Body<F> {
 
 /// The whole body, if it is not larger than `limit` and arrives in time.
 pub(crate) async fn whole(body: poem::Body, limit: usize) -> Result<Bytes, ApiError> {
-    let unbounded = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
-    Ok(within(body, limit, &unbounded).await?.0)
+    Ok(within(body, limit, BodyLease::uncounted(), |_| ()).await?.0)
 }
 
-/// The same within a memory that all bodies share, counted in KiB: what has arrived is taken from
-/// it, not what was announced, so that a sender who sends nothing holds nothing.
+/// The same within the memory that `lease` takes: what has arrived is taken from it, not what was
+/// announced, so that a sender who sends nothing holds nothing. Where there is not enough, `refused`
+/// is called once, when that is found, with the share that is used up.
 ///
 /// What is too large is still read for a while and thrown away: a sender whose connection is closed
 /// while it writes sees a broken pipe instead of the answer.
 pub(crate) async fn within(
     body: poem::Body,
     limit: usize,
-    memory: &Arc<Semaphore>,
-) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
-    match tokio::time::timeout(READ_TIMEOUT, read_up_to(body, limit, memory)).await {
-        Ok(read) => read,
+    lease: BodyLease,
+    refused: impl FnOnce(Share),
+) -> Result<(Bytes, BodyLease), ApiError> {
+    let mut reading = Reading { lease, refusal: None, whole: BytesMut::new() };
+    let read = tokio::time::timeout(READ_TIMEOUT, reading.read_up_to(body, limit, refused)).await;
+    let Reading { lease, refusal, whole } = reading;
+    // One that was refused for want of memory was not slow through its own fault alone.
+    if let (Ok(Ok(())) | Err(_), Some(share)) = (&read, refusal) {
+        return Err(ApiError::busy(&format!("{}; send this again", share.reason())));
+    }
+    match read {
+        Ok(read) => read.map(|()| (whole.freeze(), lease)),
         Err(_) => {
             let text = format!("The body did not arrive within {} s", READ_TIMEOUT.as_secs());
             Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", text))
@@ -152,12 +160,13 @@ pub(crate) async fn within(
 pub(crate) async fn arrived(
     request: &mut Request,
     body: poem::Body,
-    memory: &Arc<Semaphore>,
+    lease: BodyLease,
+    refused: impl FnOnce(Share),
 ) -> Result<()> {
-    let (bytes, room) = within(body, LARGEST, memory).await?;
+    let (bytes, lease) = within(body, LARGEST, lease, refused).await?;
     request.set_body(bytes);
     // Given back with the request.
-    request.extensions_mut().insert(Arc::new(room));
+    request.extensions_mut().insert(Arc::new(lease));
     Ok(())
 }
 
@@ -166,51 +175,49 @@ pub(crate) async fn discard(body: poem::Body) {
     drop(whole(body, 0).await);
 }
 
-async fn read_up_to(
-    body: poem::Body,
-    limit: usize,
-    memory: &Arc<Semaphore>,
-) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
-    let mut stream = pin!(body.into_bytes_stream());
-    let (mut whole, mut total) = (BytesMut::new(), 0);
-    let mut room = more(memory, 0)?;
-    let mut is_full = false;
-    while let Some(piece) = stream.next().await {
-        let piece = piece.map_err(|error| {
-            let text = format!("The body could not be read: {error}");
-            ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", text)
-        })?;
-        total += piece.len();
-        if total > limit + LINGER {
-            break;
-        }
-        let wanted = total.min(limit).div_ceil(1024).saturating_sub(room.num_permits());
-        match more(memory, wanted) {
-            Ok(granted) if total <= limit && !is_full => {
-                room.merge(granted);
-                whole.extend_from_slice(&piece);
-            }
-            // Nothing of it will be used: what it has taken goes back, and the rest is passed over.
-            other => {
-                is_full |= other.is_err();
-                whole = BytesMut::new();
-                room = more(memory, 0)?;
-            }
-        }
-    }
-    match () {
-        () if total > limit => Err(too_large(limit)),
-        () if is_full => {
-            Err(ApiError::busy("The server holds as many bodies as it can; send this again"))
-        }
-        () => Ok((whole.freeze(), room)),
-    }
+/// A body of which a part has arrived.
+struct Reading {
+    lease: BodyLease,
+    /// The share that had no more for it; nothing of it is kept then.
+    refusal: Option<Share>,
+    whole: BytesMut,
 }
 
-fn more(memory: &Arc<Semaphore>, kib: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-    let kib = u32::try_from(kib).unwrap_or(u32::MAX);
-    let granted = memory.clone().try_acquire_many_owned(kib);
-    granted.map_err(|_| ApiError::busy("The server holds as many bodies as it can"))
+impl Reading {
+    async fn read_up_to(
+        &mut self,
+        body: poem::Body,
+        limit: usize,
+        refused: impl FnOnce(Share),
+    ) -> Result<(), ApiError> {
+        let mut stream = pin!(body.into_bytes_stream());
+        let (mut total, mut refused) = (0, Some(refused));
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(|error| {
+                let text = format!("The body could not be read: {error}");
+                ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", text)
+            })?;
+            total += piece.len();
+            if total > limit + LINGER {
+                break;
+            }
+            if total <= limit && self.refusal.is_none() {
+                self.refusal = self.lease.grow_to(total).err();
+            }
+            match self.refusal {
+                None if total <= limit => self.whole.extend_from_slice(&piece),
+                // Nothing of it will be used: what it has taken goes back, and the rest is read over.
+                refusal => {
+                    self.whole = BytesMut::new();
+                    self.lease.release();
+                    if let Some((share, refused)) = refusal.zip(refused.take()) {
+                        refused(share);
+                    }
+                }
+            }
+        }
+        if total > limit { Err(too_large(limit)) } else { Ok(()) }
+    }
 }
 
 pub(crate) fn too_large(limit: usize) -> ApiError {

@@ -17,6 +17,14 @@ pub(crate) fn of(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
     Some(last_untrusted(peer, &hops.join(","), trusted))
 }
 
+/// The network that an address belongs to, for shares: /24 of IPv4, /64 of IPv6.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4((u32::from(address) >> 8 << 8).into()),
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+    }
+}
+
 fn last_untrusted(peer: IpAddr, forwarded: &str, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer;
@@ -46,6 +54,14 @@ mod tests {
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let got = last_untrusted(peer.parse().unwrap(), forwarded, &trusted);
         assert_eq!(got, want.parse::<IpAddr>().unwrap(), "{peer} {forwarded}");
+    }
+
+    #[test]
+    fn networks_are_24_bits_of_ipv4_and_64_of_ipv6() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("192.0.2.201"), "192.0.2.0");
+        assert_eq!(network("::ffff:192.0.2.201"), "192.0.2.0");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 
     #[test]

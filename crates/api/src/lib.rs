@@ -4,6 +4,7 @@
 mod api_keys;
 mod audit;
 mod body;
+mod body_budget;
 mod ci_trust;
 mod client_ip;
 mod cookies;

@@ -4,6 +4,7 @@
 
 mod buckets;
 mod deliveries;
+mod verified_networks;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -17,6 +18,8 @@ use poem::{Request, Response, Result};
 
 use buckets::Buckets;
 pub(crate) use buckets::Left;
+pub(crate) use deliveries::CountedDelivery;
+use deliveries::Deliveries;
 
 use crate::client_ip;
 use crate::credentials;
@@ -77,6 +80,7 @@ pub(crate) struct Limiter {
     senders: Option<Buckets<u64>>,
     /// Addresses that post to what is not there.
     strays: Option<Buckets<IpAddr>>,
+    deliveries: Deliveries,
     /// Turns tokens into keys that say nothing of them.
     hasher: RandomState,
     /// Credentials that have worked lately: they are served whatever others at their address do.
@@ -105,6 +109,7 @@ impl Limiter {
             sources: Buckets::new(deliveries, at_once(deliveries)),
             senders: Buckets::new(from_address, at_once(from_address)),
             strays: Buckets::new(from_address, at_once(from_address)),
+            deliveries: Deliveries::new(&limits),
             hasher: RandomState::new(),
             known: Mutex::default(),
         }
@@ -119,6 +124,7 @@ impl Limiter {
         for buckets in [&self.failures, &self.strays].into_iter().flatten() {
             buckets.forget();
         }
+        self.deliveries.forget();
         self.known().retain(|_, at| at.elapsed() < KNOWN);
     }
 

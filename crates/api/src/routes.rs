@@ -17,6 +17,7 @@ use tracing::Instrument;
 
 use crate::api_keys::ApiKeys;
 use crate::audit::Audit;
+use crate::body_budget::{BodyBudget, Share};
 use crate::ci_trust::CiTrust;
 use crate::cors::{Cors, Origin};
 use crate::event_log::EventLog;
@@ -40,7 +41,10 @@ use crate::sources::Sources;
 use crate::teams::Teams;
 use crate::users::Users;
 use crate::webhooks::Webhooks;
-use crate::{body, cors, denials, document, idempotency, link, problem, request_id, sign_in};
+use crate::{
+    body, client_ip, cors, credentials, denials, document, idempotency, link, problem, request_id,
+    sign_in,
+};
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
@@ -58,12 +62,12 @@ pub struct Platform {
     pub only_host: Option<Arc<str>>,
     /// Work under way that must end even when whoever asked for it hangs up.
     pub tasks: TaskTracker,
-    /// The memory set aside for bodies of webhooks, in KiB.
-    pub bodies: Arc<Semaphore>,
+    /// The memory set aside for bodies of webhooks.
+    pub(crate) bodies: Arc<BodyBudget>,
     /// The same for those of the API: a flood of deliveries must not lock its operators out.
-    pub api_bodies: Arc<Semaphore>,
-    /// And for those of whom no credential has worked lately: neither must a flood of strangers.
-    pub strangers_bodies: Arc<Semaphore>,
+    pub(crate) api_bodies: Arc<BodyBudget>,
+    /// And for requests whose credential has not worked lately: neither must a flood of these.
+    pub(crate) unauthenticated_bodies: Arc<BodyBudget>,
     /// How often anybody may ask.
     pub(crate) limiter: Arc<Limiter>,
     /// Connections that have not told yet who they are.
@@ -103,9 +107,9 @@ impl Platform {
             only_host: None,
             tasks: TaskTracker::new(),
             limiter: Arc::new(Limiter::new(RateLimits::default())),
-            bodies: Arc::new(Semaphore::new(512 * 1024)),
-            api_bodies: Arc::new(Semaphore::new(64 * 1024)),
-            strangers_bodies: Arc::new(Semaphore::new(32 * 1024)),
+            bodies: BodyBudget::for_deliveries(),
+            api_bodies: BodyBudget::for_api(),
+            unauthenticated_bodies: BodyBudget::for_unauthenticated(),
             strangers: Arc::new(Semaphore::new(1_000)),
         }
     }
@@ -302,11 +306,18 @@ impl<E: Endpoint<Output = Response> + 'static> Counter<E> {
         if body.is_empty() {
             return Ok(());
         }
-        let memory = match is_known {
-            true => &self.platform.api_bodies,
-            false => &self.platform.strangers_bodies,
+        let platform = &self.platform;
+        let network = client_ip::of(request, &platform.trusted_proxies).map(client_ip::network);
+        let credential = credentials::presented(request, &platform.app).filter(|_| is_known);
+        let budget = match is_known {
+            true => &platform.api_bodies,
+            false => &platform.unauthenticated_bodies,
         };
-        Box::pin(body::arrived(request, body, memory)).await
+        let declared = request.header(header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
+        let lease = budget.request(network, credential).of_length(declared);
+        let refused =
+            |share: Share| platform.app.metrics().body_refused(budget.name(), share.name());
+        Box::pin(body::arrived(request, body, lease, refused)).await
     }
 
     async fn answer(&self, mut request: Request) -> Result<Response> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kici_domain::Fault;
-use kici_domain::webhooks::{self, Incoming, Target};
+use kici_domain::webhooks::{self, Accepted, Incoming, Target};
 use kici_model::delivery::MAX_BODY;
 use poem::http::{HeaderMap, header};
 use poem::web::Data;
@@ -17,10 +17,11 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::body::{discard, too_large, within};
+use crate::body_budget::Share;
 use crate::client_ip;
 use crate::declared::Declared;
 use crate::problem::ApiError;
-use crate::rate_limits::Left;
+use crate::rate_limits::{CountedDelivery, Left};
 use crate::routes::{Platform, Tag};
 
 /// What becomes of an accepted delivery.
@@ -161,18 +162,20 @@ async fn take(
     posted: Posted,
 ) -> Result<Response<Json<WebhookAccepted>>, ApiError> {
     let source = match target {
-        Target::GitHub => posted.headers.get(webhooks::GITHUB_APP).cloned().unwrap_or_default(),
-        Target::Generic(segment) => segment.to_owned(),
+        // Trimmed as the domain does: one source must not have several buckets.
+        Target::GitHub => posted.headers.get(webhooks::GITHUB_APP).map_or("", |app| app.trim()),
+        Target::Generic(segment) => segment,
     };
-    let left = match platform.limiter.deliver(posted.remote, org, &source) {
-        Ok(left) => left,
+    let source = source.to_owned();
+    let counted = match platform.limiter.deliver(posted.remote, org, &source) {
+        Ok(counted) => counted,
         Err(refused) => {
             platform.app.metrics().delivered("rate_limited", 0);
             return posted.refuse(refused).await;
         }
     };
-    let told = left.into_iter().flat_map(Left::told);
-    match answer(platform, org, target, &source, posted).await {
+    let told = counted.left.into_iter().flat_map(Left::told);
+    match answer(platform, org, target, &source, posted, counted).await {
         Ok(accepted) => {
             let accepted = Response::new(Json(accepted));
             Ok(told.fold(accepted, |accepted, (name, value)| accepted.header(name, value)))
@@ -198,6 +201,7 @@ async fn answer(
     target: Target<'_>,
     source: &str,
     posted: Posted,
+    counted: CountedDelivery,
 ) -> Result<WebhookAccepted, ApiError> {
     let app = &platform.app;
     if posted.declared.is_some_and(|length| length > MAX_BODY) {
@@ -214,22 +218,32 @@ async fn answer(
         }
     };
     platform.limiter.found(org, source);
-    let Posted { headers, remote, body, .. } = posted;
-    let body = within(body, MAX_BODY, &platform.bodies).await;
-    let (body, room) = body.inspect_err(|error| app.metrics().delivered(error.outcome(), 0))?;
+    let Posted { headers, remote, body, declared } = posted;
     let client_ip = remote.map(|address| address.to_string());
+    let lease = platform.bodies.delivery(org, counted.network, counted.is_verified);
+    let refused = |share: Share| {
+        app.metrics().body_refused(platform.bodies.name(), share.name());
+        webhooks::note_refused_body(app, &found, &headers, client_ip.as_deref(), share.reason());
+    };
+    let body = within(body, MAX_BODY, lease.of_length(declared), refused).await;
+    let (body, lease) = body.inspect_err(|error| app.metrics().delivered(error.outcome(), 0))?;
     let incoming = Incoming { headers, client_ip, body };
     // A task of its own: a sender that hangs up must not stop what an orchestrator already has.
     let (tell, told) = oneshot::channel();
-    let app = platform.app.clone();
+    let (app, limiter) = (platform.app.clone(), platform.limiter.clone());
     let delivery = async move {
         // The body is gone with its answer, which nobody hears when the sender has hung up; what is
         // written later has none.
-        let answered = |answer| drop((room, tell.send(answer)));
+        let answered = |answer: Result<Accepted, _>| {
+            if answer.as_ref().is_ok_and(|accepted| accepted.is_verified) {
+                limiter.verified(&counted);
+            }
+            drop((lease, tell.send(answer)));
+        };
         webhooks::deliver(&app, found, incoming, answered).await;
     };
     platform.tasks.spawn(delivery.instrument(tracing::Span::current()));
     let answer = told.await.map_err(|_| ApiError::bug("a delivery ended without an answer"))?;
-    let delivery_id = answer?.to_string();
+    let delivery_id = answer?.id.to_string();
     Ok(WebhookAccepted { status: "accepted".to_owned(), delivery_id })
 }

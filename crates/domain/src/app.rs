@@ -14,7 +14,7 @@ use crate::notes::Notes;
 use crate::ports::{IdentityProvider, Mailer, Relay};
 use crate::readiness::Readiness;
 use crate::sign_in::Seals;
-use crate::webhooks::{UnderWay, Unknown};
+use crate::webhooks::{LogLimits, UnderWay, Unknown};
 
 /// The application: its database, its ports and its settings.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub struct App {
     pub(crate) readiness: Readiness,
     pub(crate) under_way: UnderWay,
     pub(crate) unknown: Unknown,
+    pub(crate) log_limits: LogLimits,
     metrics: Metrics,
 }
 
@@ -84,6 +85,7 @@ impl App {
             readiness: Readiness::default(),
             under_way: UnderWay::default(),
             unknown: Unknown::default(),
+            log_limits: LogLimits::default(),
             metrics,
         })
     }

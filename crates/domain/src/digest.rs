@@ -1,7 +1,7 @@
 //! One digest for everything that is told apart by its content.
 
 use data_encoding::HEXLOWER;
-use kici_model::AuditId;
+use kici_model::{AuditId, EventId};
 
 /// The SHA-256 of all the parts together, in lower-case hexadecimal.
 #[must_use]
@@ -16,4 +16,10 @@ pub fn sha256(parts: &[&[u8]]) -> String {
 pub(crate) fn audit_id(text: &str) -> Option<AuditId> {
     let hash: String = sha256(&[text.as_bytes()]).chars().take(32).collect();
     format!("aud_{hash}").parse().ok()
+}
+
+/// The same for a row of the event log.
+pub(crate) fn event_id(text: &str) -> Option<EventId> {
+    let hash: String = sha256(&[text.as_bytes()]).chars().take(32).collect();
+    format!("evt_{hash}").parse().ok()
 }

@@ -66,6 +66,7 @@ pub struct Metrics {
     links_refused: Family<Closed, Counter>,
     frames: Family<Frame, Counter>,
     mails: Family<Outcome, Counter>,
+    bodies_refused: Family<BodyRefusal, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -92,6 +93,12 @@ struct Closed {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Frame {
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BodyRefusal {
+    budget: &'static str,
+    share: &'static str,
 }
 
 /// What became of a frame that an orchestrator has sent.
@@ -178,6 +185,7 @@ impl Default for Metrics {
             links_refused: Family::default(),
             frames: Family::default(),
             mails: Family::default(),
+            bodies_refused: Family::default(),
         };
         metrics.register();
         metrics.create_series();
@@ -221,6 +229,8 @@ impl Metrics {
         let frames = self.frames.clone();
         registry.register("link_frames", "Frames of orchestrators, by what became of them", frames);
         registry.register("mails", "Mails, by what became of them", self.mails.clone());
+        let (refused, help) = (self.bodies_refused.clone(), "Bodies refused for want of memory");
+        registry.register("bodies_refused", help, refused);
     }
 
     /// Creates every series whose labels are known beforehand: a counter that appears with its first
@@ -267,6 +277,11 @@ impl Metrics {
     /// A delivery was answered, but its row of the event log could not be written.
     pub fn event_log_row_lost(&self) {
         self.event_log_rows_lost.inc();
+    }
+
+    /// A body was refused since a share of a budget of memory is used up.
+    pub fn body_refused(&self, budget: &'static str, share: &'static str) {
+        self.bodies_refused.get_or_create(&BodyRefusal { budget, share }).inc();
     }
 
     /// An orchestrator has connected.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::access::{Caller, Operation};
 use crate::digest::audit_id;
-use crate::{App, Org, Trouble};
+use crate::{App, Org, Trouble, webhooks};
 
 /// How exact a last use is.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -153,8 +153,14 @@ impl App {
     /// Writes what was noted since the last time.
     ///
     /// # Errors
-    /// The database fails; denials are kept for the next time, uses are noted again by the next use.
+    /// The database fails; denials and counts are kept for the next time, uses are noted again by the next
+    /// use.
     pub async fn write_notes(&self) -> Result<(), Trouble> {
+        let counted = webhooks::write_counts(self).await;
+        self.write_uses_and_denials().await.and(counted)
+    }
+
+    async fn write_uses_and_denials(&self) -> Result<(), Trouble> {
         let now = self.clock.now();
         let (used, denied) = {
             let mut waiting = self.notes.waiting();

@@ -6,6 +6,7 @@
 
 mod find;
 mod headers;
+mod log_limits;
 mod peek;
 mod under_way;
 mod unknown;
@@ -28,12 +29,14 @@ use crate::digest::sha256;
 use crate::ports::MayRelay;
 use crate::{App, Fault, Kind, Trouble, access};
 
+pub(crate) use log_limits::{LogLimits, write_counts};
 pub(crate) use under_way::UnderWay;
 use under_way::{Claim, Turn};
 pub(crate) use unknown::Unknown;
 
 pub use find::{Found, Target, find};
 pub use headers::GITHUB_APP;
+pub use log_limits::note_refused_body;
 
 /// What a sender posted.
 #[expect(missing_debug_implementations, reason = "headers may carry a credential")]
@@ -44,6 +47,16 @@ pub struct Incoming {
     pub client_ip: Option<String>,
     /// The body, byte for byte.
     pub body: Bytes,
+}
+
+/// An accepted delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Whether an orchestrator has verified it now. A repetition gets the answer of the first delivery,
+    /// and its signature is not looked at.
+    pub is_verified: bool,
 }
 
 /// Why a delivery was not accepted.
@@ -124,7 +137,7 @@ pub async fn deliver(
     app: &App,
     found: Found,
     incoming: Incoming,
-    tell: impl FnOnce(Result<DeliveryId, WebhookError>) + Send,
+    tell: impl FnOnce(Result<Accepted, WebhookError>) + Send,
 ) {
     let begun = Instant::now();
     let (wanted, before) = (found.wanted.clone(), found.before);
@@ -142,7 +155,7 @@ pub async fn deliver(
         Ok(Mine::Ours(claim)) => claim,
         Ok(Mine::Taken(taken)) if taken == hash => {
             app.metrics().delivered("repeated", bytes);
-            return tell(Ok(id));
+            return tell(Ok(Accepted { id, is_verified: false }));
         }
         Ok(Mine::Taken(_)) => return tell(refused(WebhookError::IdTaken(id))),
         Err(error) => return tell(refused(error)),
@@ -152,7 +165,7 @@ pub async fn deliver(
         return tell(refused(error.into()));
     }
     let relayed = app.relay.relay(&grant, delivery, begun + PATIENCE).await;
-    let answer = answer(&relayed).map(|()| id);
+    let answer = answer(&relayed).map(|()| Accepted { id, is_verified: true });
     if let Err(WebhookError::RejectedUnknownSource) = &answer {
         let now = app.clock.now();
         app.unknown.note(before, grant.tenant(), wanted, now, unknown::REFUSED);
@@ -161,6 +174,7 @@ pub async fn deliver(
     let claim = answer.is_ok().then_some(claim).inspect(|claim| claim.accepted(&hash));
     let event = settle(event, relayed);
     app.metrics().delivered(event.status.as_str(), bytes);
+    let Some(event) = app.log_limits.admit(grant.tenant(), event) else { return tell(answer) };
     let mut written = pin!(record(app, &grant, &event));
     let is_written = timeout(LOG_PATIENCE, &mut written).await.is_ok();
     tell(answer);
@@ -276,6 +290,7 @@ fn prepare(app: &App, found: Found, incoming: Incoming) -> Result<Relaying, Webh
         body_hash: sha256(&[&body]),
         client_ip: incoming.client_ip.clone(),
         received_at,
+        times: 1,
     };
     let delivery = Delivery {
         routing_key,

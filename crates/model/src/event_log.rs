@@ -1,4 +1,5 @@
-//! The event log: one row for each delivery to a known source, whatever became of it.
+//! The event log: one row for each delivery to a known source, whatever became of it. Where too many were
+//! refused, one row counts the rest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,6 +42,8 @@ pub struct Event {
     pub client_ip: Option<String>,
     /// When its last byte had arrived.
     pub received_at: Timestamp,
+    /// How many deliveries the row stands for; the other fields are those of the first of them.
+    pub times: i64,
 }
 
 /// Which deliveries a list is limited to; what is `None` limits nothing.

@@ -11,6 +11,8 @@ use sea_orm::{
     QueryOrder, QuerySelect,
 };
 
+mod counted;
+
 use crate::error::OrCorrupt;
 use crate::{RecordTx, Store, StoreError, page};
 
@@ -68,27 +70,34 @@ impl RecordTx {
         grant: &Granted<perm::EventLogWrite, OrgId>,
         event: &Event,
     ) -> Result<(), StoreError> {
-        let id = event.id.as_str();
-        let row = row::ActiveModel {
-            id: Set(id.to_owned()),
-            org_id: Set(grant.tenant().to_string()),
-            routing_key: Set(event.routing_key.to_string()),
-            delivery_id: Set(event.delivery_id.to_string()),
-            event: Set(event.event.clone()),
-            action: Set(event.action.clone()),
-            repo: Set(event.repo.clone()),
-            git_ref: Set(event.git_ref.clone()),
-            status: Set(event.status.to_string()),
-            reason: Set(event.reason.clone()),
-            attempts: Set(serde_json::to_string(&event.attempts).or_corrupt(TABLE, id)?),
-            body_bytes: Set(event.body_bytes),
-            body_hash: Set(event.body_hash.clone()),
-            client_ip: Set(event.client_ip.clone()),
-            received_at: Set(event.received_at.to_utc()),
-        };
-        row.insert(&self.tx).await?;
+        columns(grant, event)?.insert(&self.tx).await?;
         Ok(())
     }
+}
+
+fn columns(
+    grant: &Granted<perm::EventLogWrite, OrgId>,
+    event: &Event,
+) -> Result<row::ActiveModel, StoreError> {
+    let id = event.id.as_str();
+    Ok(row::ActiveModel {
+        id: Set(id.to_owned()),
+        org_id: Set(grant.tenant().to_string()),
+        routing_key: Set(event.routing_key.to_string()),
+        delivery_id: Set(event.delivery_id.to_string()),
+        event: Set(event.event.clone()),
+        action: Set(event.action.clone()),
+        repo: Set(event.repo.clone()),
+        git_ref: Set(event.git_ref.clone()),
+        status: Set(event.status.to_string()),
+        reason: Set(event.reason.clone()),
+        attempts: Set(serde_json::to_string(&event.attempts).or_corrupt(TABLE, id)?),
+        body_bytes: Set(event.body_bytes),
+        body_hash: Set(event.body_hash.clone()),
+        client_ip: Set(event.client_ip.clone()),
+        received_at: Set(event.received_at.to_utc()),
+        times: Set(event.times),
+    })
 }
 
 fn condition(filter: &EventFilter) -> Condition {
@@ -125,6 +134,7 @@ fn event(row: row::Model) -> Result<Event, StoreError> {
         body_hash: row.body_hash,
         client_ip: row.client_ip,
         received_at: Timestamp::new(row.received_at),
+        times: row.times,
     })
 }
 
@@ -150,6 +160,7 @@ mod row {
         pub body_hash: String,
         pub client_ip: Option<String>,
         pub received_at: DateTimeUtc,
+        pub times: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -68,15 +68,33 @@ impl<K: Eq + Hash> Buckets<K> {
 
     /// Takes a token, where there is one.
     pub(super) fn take(&self, key: K) -> Left {
+        self.take_above(key, 0)
+    }
+
+    /// Takes a token, where there is one beside the `reserve`.
+    pub(super) fn take_above(&self, key: K, reserve: u32) -> Left {
         let now = Instant::now();
         let mut levels = self.levels();
         let before = self.filled(levels.get(&key), now);
-        let is_empty = before < 1.0;
-        let tokens = if is_empty { before } else { before - 1.0 };
+        let (tokens, left) = self.without_one(before, reserve);
         levels.insert(key, Level { tokens, at: now });
-        let missing = if is_empty { 1.0 - tokens } else { f64::from(self.burst) - tokens };
-        let reset = (missing * 60.0 / f64::from(self.per_minute)).ceil();
-        Left { limit: self.per_minute, remaining: whole(tokens), reset: whole(reset), is_empty }
+        left
+    }
+
+    /// What [`take_above`](Self::take_above) would leave.
+    pub(super) fn look_above(&self, key: &K, reserve: u32) -> Left {
+        self.without_one(self.filled(self.levels().get(key), Instant::now()), reserve).1
+    }
+
+    fn without_one(&self, before: f64, reserve: u32) -> (f64, Left) {
+        let reserve = f64::from(reserve);
+        let is_empty = before < reserve + 1.0;
+        let tokens = if is_empty { before } else { before - 1.0 };
+        let missing =
+            if is_empty { reserve + 1.0 - tokens } else { f64::from(self.burst) - tokens };
+        let reset = whole((missing * 60.0 / f64::from(self.per_minute)).ceil());
+        let remaining = whole(tokens - reserve);
+        (tokens, Left { limit: self.per_minute, remaining, reset, is_empty })
     }
 
     /// Forgets the buckets that are full again.
