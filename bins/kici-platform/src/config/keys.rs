@@ -141,7 +141,7 @@ pub(crate) const KEYS: &[Key] = &[
         "limits",
         "deliveries_per_minute",
         Some("12000"),
-        "How many deliveries may come to one webhook source; 0 is without a limit.",
+        "How many deliveries may come to one webhook source; a quarter is kept for client networks (/24, /64) from which one was accepted within 24 hours, and each other network gets at most a quarter. 0 is without a limit.",
     ),
     key(
         "limits",
