@@ -1,6 +1,7 @@
 //! Roles: made, changed, deleted. Nobody gives what they do not have: a change of a role that is in
 //! use is compared for each person whom it reaches, before and after.
 
+mod details;
 mod simulate;
 mod templates;
 
@@ -15,7 +16,6 @@ use kici_rbac::escalation::{Escalation, Giver};
 use kici_rbac::simulate::{Assignments, Change, NotThere, simulate as compare};
 use kici_rbac::{Denied, Effective, Granted, Matrix, RepoPattern, perm};
 use kici_store::{Lost, StoreError, WriteTx};
-use serde_json::{Value, json};
 
 pub use simulate::{Refused, Simulation, simulate};
 pub use templates::{TEMPLATES, Template};
@@ -179,7 +179,7 @@ pub async fn create(
         check_invited(&invited, &mut giver, &role.id, [&before, &after])?;
     }
     tx.create_role(org.grant(), &role).await.map_err(|error| taken(error, &role.name))?;
-    tx.commit(entry.with(told(&role))).await?;
+    tx.commit(entry.with(details::whole(&role))).await?;
     Ok(role)
 }
 
@@ -227,7 +227,7 @@ pub async fn update(
         may_change(&mut tx, &org, &was, &changed).await?;
     }
     tx.update_role(org.grant(), &changed).await.map_err(|error| taken(error, &changed.name))?;
-    tx.commit(entry.with(json!({"before": told(&was), "after": told(&changed)}))).await?;
+    tx.commit(entry.with(details::difference(&was, &changed))).await?;
     Ok(changed)
 }
 
@@ -274,7 +274,7 @@ pub async fn delete(
     let (mut tx, org) = org.begin(app).await?;
     let role = editable(&mut tx, org.grant(), id, tags).await?;
     let lost = tx.delete_role(org.grant(), id).await?;
-    tx.commit(entry.with(told(&role))).await?;
+    tx.commit(entry.with(details::whole(&role))).await?;
     Ok(lost)
 }
 
@@ -309,17 +309,6 @@ fn plain(role: &Role) -> kici_rbac::Role {
 
 fn len(patterns: &[RepoPattern]) -> u64 {
     u64::try_from(patterns.len()).unwrap_or(u64::MAX)
-}
-
-/// What the audit log tells of a role.
-fn told(role: &Role) -> Value {
-    let patterns: Vec<_> = role.patterns.iter().map(ToString::to_string).collect();
-    json!({
-        "name": role.name.as_str(),
-        "description": role.description.as_ref().map(|text| text.as_str()),
-        "permissions": role.permissions,
-        "repoPatterns": patterns,
-    })
 }
 
 async fn editable(

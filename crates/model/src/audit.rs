@@ -1,9 +1,13 @@
 //! Who did what: the entry that every change by a person is committed with.
 
+mod details;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use details::{DETAILS_BYTES_MAX, bounded};
 
 use crate::credentials::Means;
 use crate::sources::words;
@@ -101,6 +105,7 @@ pub struct AuditEntry {
     /// To what: an id.
     pub target: String,
     /// What else there is to tell, such as what was there before: names and ids, never a secret.
+    /// Stored as [`bounded`] has it.
     pub details: Option<serde_json::Value>,
     /// The id of the request that asked for it.
     pub request_id: String,

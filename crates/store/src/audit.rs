@@ -1,6 +1,6 @@
 //! The audit log: written inside the transaction that it tells of, read newest first.
 
-use kici_model::audit::{AuditEntry, AuditFilter, AuditRecord, Outcome};
+use kici_model::audit::{self, AuditEntry, AuditFilter, AuditRecord, Outcome};
 use kici_model::page::{Limit, Page, Position};
 use kici_model::text::ActionFilter;
 use kici_model::{OrgId, Timestamp};
@@ -17,7 +17,7 @@ use crate::{RecordTx, Store, StoreError, page};
 const TABLE: &str = "audit_log";
 
 pub(crate) async fn insert(tx: &Tx, entry: &AuditEntry) -> Result<(), StoreError> {
-    columns(entry, Outcome::Allowed, 1)?.insert(tx).await?;
+    columns(entry, Outcome::Allowed, 1).insert(tx).await?;
     Ok(())
 }
 
@@ -55,7 +55,7 @@ impl RecordTx {
     ) -> Result<(), StoreError> {
         let sum = Expr::col((row::Entity, row::Column::Times)).add(times);
         let again = OnConflict::column(row::Column::Id).value(row::Column::Times, sum).to_owned();
-        let row = columns(entry, Outcome::Denied, times)?;
+        let row = columns(entry, Outcome::Denied, times);
         row::Entity::insert(row).on_conflict(again).exec_without_returning(&self.tx).await?;
         Ok(())
     }
@@ -68,19 +68,15 @@ impl RecordTx {
     /// The database fails.
     pub async fn record_once(&mut self, entry: &AuditEntry) -> Result<bool, StoreError> {
         let known = OnConflict::column(row::Column::Id).do_nothing().to_owned();
-        let row = columns(entry, Outcome::Allowed, 1)?;
+        let row = columns(entry, Outcome::Allowed, 1);
         let added = row::Entity::insert(row).on_conflict(known).exec_without_returning(&self.tx);
         Ok(added.await? == 1)
     }
 }
 
-fn columns(
-    entry: &AuditEntry,
-    outcome: Outcome,
-    times: i64,
-) -> Result<row::ActiveModel, StoreError> {
-    let details = entry.details.as_ref().map(serde_json::to_string).transpose();
-    Ok(row::ActiveModel {
+/// The row of an entry. Nothing else writes details, so no row has more of them than the bound.
+fn columns(entry: &AuditEntry, outcome: Outcome, times: i64) -> row::ActiveModel {
+    row::ActiveModel {
         id: Set(entry.id.to_string()),
         org_id: Set(entry.org.as_ref().map(ToString::to_string)),
         actor_type: Set(entry.actor.kind().to_owned()),
@@ -90,10 +86,10 @@ fn columns(
         target: Set(entry.target.clone()),
         outcome: Set(outcome.to_string()),
         times: Set(times),
-        details: Set(details.or_corrupt(TABLE, entry.id.as_str())?),
+        details: Set(entry.details.as_ref().map(audit::bounded)),
         request_id: Set(entry.request_id.clone()),
         created_at: Set(entry.at.to_utc()),
-    })
+    }
 }
 
 fn condition(filter: &AuditFilter) -> Condition {

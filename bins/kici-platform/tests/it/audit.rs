@@ -182,4 +182,49 @@ on_both_databases! {
         assert_eq!(told["before"]["teams"], json!([team]));
         assert_eq!(told["before"]["roles"].as_array().unwrap().len(), 1, "{told}");
     }
+
+    async fn a_change_of_100_long_patterns_leaves_a_row_of_at_most_4_kib(database: Database) {
+        let platform = TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        let newest = async || {
+            let read = org.request(&platform, Method::GET, "/audit?limit=1").send().await.unwrap();
+            let details = body(read).await["items"][0]["details"].clone();
+            assert!(details.to_string().len() <= 4096, "{details}");
+            details
+        };
+        let patterns = |name: &str| -> Vec<String> {
+            let long = "x".repeat(200);
+            (0..100).map(|n| format!("{name}/{n:03}-{long}")).collect()
+        };
+        let digest = |list: &Value| {
+            let text = list.to_string();
+            json!({"sha256": kici_domain::sha256(&[text.as_bytes()]), "bytes": text.len(), "count": 100})
+        };
+        let (old, new) = (json!(patterns("acme")), json!(patterns("ajax")));
+        let role = json!({"name": "Many", "permissions": {"runs": "write"}, "repoPatterns": old});
+        let role = org.request(&platform, Method::POST, "/roles").json(&role).send().await.unwrap();
+        let path = format!("/roles/{}", body(role).await["id"].as_str().unwrap());
+        let made = newest().await;
+        assert_eq!((&made["name"], &made["repoPatterns"]), (&json!("Many"), &digest(&old)));
+        let change = async |sent: Value| {
+            body(org.request(&platform, Method::PATCH, &path).json(&sent).send().await.unwrap()).await;
+            newest().await
+        };
+        // Of one pattern among a hundred, one of two levels, and the name.
+        let mut few = patterns("acme");
+        few[99] = "acme/other".to_owned();
+        let told = change(json!({"name": "Most", "permissions": {"runs": "write", "billing": "read"}, "repoPatterns": few})).await;
+        assert_eq!(told, json!({
+            "before": {"name": "Many", "permissions": {"billing": "none"}},
+            "after": {"name": "Most", "permissions": {"billing": "read"}},
+            "repoPatterns": {"added": ["acme/other"], "removed": [patterns("acme")[99]]},
+        }));
+        change(json!({"repoPatterns": old})).await;
+        let told = change(json!({"repoPatterns": new})).await;
+        assert_eq!(told, json!({"before": {}, "after": {}, "repoPatterns": {"added": digest(&new), "removed": digest(&old)}}));
+        assert_eq!(change(json!({"description": "d"})).await, json!({"before": {"description": null}, "after": {"description": "d"}}));
+        let gone = org.request(&platform, Method::DELETE, &path).send().await.unwrap();
+        assert!(gone.status().is_success());
+        assert_eq!(newest().await["repoPatterns"], digest(&new));
+    }
 }
