@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::digest::audit_id;
 use crate::founding::real;
+use crate::mails::{Occasion, quoted};
 use crate::ports::Mail;
 use crate::{App, Trouble};
 
@@ -86,16 +87,19 @@ impl App {
             TokenKind::ServiceAccount => ("key of a service account", "Rotate it in time"),
             TokenKind::Orchestrator => ("orchestrator key", "Rotate it in time"),
         };
-        let place = key.org.as_ref().map(|(_, name)| format!(" of {name}")).unwrap_or_default();
-        let Expiring { name, shown, expires_at, .. } = key;
+        let place = key.org.as_ref();
+        let place = place.map(|(_, name)| format!(" of {}", quoted(name.as_str())));
+        let (place, called) = (place.unwrap_or_default(), quoted(key.name.as_str()));
+        let Expiring { shown, expires_at, .. } = key;
         let mail = Mail {
             to,
-            subject: format!("Your {what} \"{name}\" ends soon"),
+            subject: format!("KiCI Platform: your {what} ends soon"),
             text: format!(
-                "The {what} \"{name}\" ({shown}…){place}, which you have made, stops working at \
+                "The {what} {called} ({shown}…){place}, which you have made, stops working at \
                  {expires_at}.\n\n{how}; whatever uses it is refused from then on.\n"
             ),
         };
-        self.mail(&mail).await;
+        let org = key.org.as_ref().map(|(id, _)| id);
+        self.mail(Occasion::Expiry { org }, &mail).await;
     }
 }

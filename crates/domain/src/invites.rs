@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use kici_model::audit::Action;
 use kici_model::invites::Invite;
+use kici_model::orgs::Org as Organization;
 use kici_model::page::{Limit, Page};
-use kici_model::text::{Email, OrgName};
+use kici_model::text::Email;
 use kici_model::{InviteId, RoleId};
 use kici_rbac::escalation::{self, Escalation};
 use kici_rbac::simulate::Assignments;
@@ -19,6 +20,7 @@ use serde_json::json;
 
 pub use answer::{accept, decline, pending};
 
+use crate::mails::{Occasion, quoted};
 use crate::ports::Mail;
 use crate::{App, EnterError, Fault, Kind, ListError, Org, Trouble};
 
@@ -167,9 +169,9 @@ pub async fn create(
     })?;
     let entry = org.audit(app, Action::InviteCreated, &invite.id)?;
     let roles: Vec<_> = invite.roles.iter().map(ToString::to_string).collect();
-    let name = tx.org_name(org.grant()).await?;
+    let inviting = tx.inviting_org(org.grant()).await?.ok_or(InvitesError::Missing)?;
     tx.commit(entry.with(json!({"email": email.to_string(), "roleIds": roles}))).await?;
-    Ok(send(app, name.as_ref(), invite).await)
+    Ok(send(app, &inviting, invite).await)
 }
 
 /// Sends an invitation again, which is open for 7 more days and from now on is the caller's: it is they
@@ -193,9 +195,9 @@ pub async fn resend(
     let entry = entry.with(json!({"before": {"invitedBy": invite.invited_by.as_str()}}));
     let invite = Invite { expires_at, invited_by, ..invite };
     tx.renew_invite(org.grant(), &invite).await?;
-    let name = tx.org_name(org.grant()).await?;
+    let inviting = tx.inviting_org(org.grant()).await?.ok_or(InvitesError::Missing)?;
     tx.commit(entry).await?;
-    Ok(send(app, name.as_ref(), invite).await)
+    Ok(send(app, &inviting, invite).await)
 }
 
 /// Takes an invitation back.
@@ -246,22 +248,25 @@ pub(crate) fn resolved(
     Ok(member.into_iter().collect())
 }
 
-/// The invitation stands by now: that its mail does not go out is told, and no reason to fail.
-async fn send(app: &App, org: Option<&OrgName>, invite: Invite) -> Sent {
+/// Mails a stored invitation; the answer says whether that worked. The subject is fixed: in a subject a
+/// name that people have chosen would read as words of the platform.
+async fn send(app: &App, org: &Organization, invite: Invite) -> Sent {
     let base = app.settings.public_url.as_deref();
     let link = base.map(|base| format!("{base}/invites/{}", invite.id));
-    let name = org.map_or("", OrgName::as_str);
     let mail = Mail {
         to: invite.email.clone(),
-        subject: format!("You are invited to {name}"),
+        subject: "Invitation to an organization on KiCI Platform".to_owned(),
         text: format!(
-            "You are invited to the organization {name}.\n\n{}\n\nSign in with this address to \
-             accept or decline, until {}. If you did not expect this, do nothing.\n",
+            "You are invited to an organization on KiCI Platform, which its members call {}.\n\n{}\n\n\
+             Sign in with this address to accept or decline, until {}. If you did not expect this, do \
+             nothing.\n",
+            quoted(org.name.as_str()),
             link.as_deref().unwrap_or("Sign in to see the invitation."),
             invite.expires_at,
         ),
     };
-    let is_mailed = app.mail(&mail).await;
+    let occasion = Occasion::Invitation { org, inviter: &invite.invited_by };
+    let is_mailed = app.mail(occasion, &mail).await;
     if !is_mailed {
         tracing::info!(invite = %invite.id, link, "invitation not mailed; pass its link on");
     }

@@ -141,15 +141,15 @@ impl WriteTx {
         Ok(())
     }
 
-    /// What the organisation is called.
+    /// The organization, for an invitation to it.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn org_name(
+    pub async fn inviting_org(
         &mut self,
         grant: &Granted<perm::MembersWrite, OrgId>,
-    ) -> Result<Option<OrgName>, StoreError> {
-        Ok(find(&self.tx, grant.tenant()).await?.map(|org| org.name))
+    ) -> Result<Option<Org>, StoreError> {
+        find(&self.tx, grant.tenant()).await
     }
 
     /// Makes every other change of the organisation wait until this transaction ends, and tells

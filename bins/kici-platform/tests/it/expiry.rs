@@ -77,6 +77,9 @@ async fn whoever_made_a_key_hears_of_its_end() {
     let mail: Value = serde_json::from_str(&server.next()).unwrap();
     assert_eq!(mail["to"], json!(["owner@acme.example"]));
     let text = mail["text"].as_str().unwrap();
-    assert!(text.contains("Subject: Your API key \"deploy\" ends soon"), "{text}");
-    assert!(text.contains("kici_sk_") && text.contains("Acme"), "{text}");
+    assert!(text.contains("Subject: KiCI Platform: your API key ends soon"), "{text}");
+    assert!(
+        text.contains("kici_sk_") && text.contains("Acme") && text.contains("deploy"),
+        "{text}"
+    );
 }

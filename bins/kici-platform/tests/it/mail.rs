@@ -1,9 +1,12 @@
 //! Mail, taken by a mail server that is not ours.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use kici_mail::{Config, Encryption};
 use kici_model::Secret;
 use kici_platform::Options;
-use kici_testkit::{Database, TestOrg, TestPlatform};
+use kici_testkit::{Database, TestClock, TestOrg, TestPlatform};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -64,7 +67,8 @@ async fn an_invitation_is_mailed_to_its_address() {
     for part in [
         "From: \"Our CI\" <ci@example.org>",
         "To: ada@example.org",
-        "Subject: You are invited to =?utf-8?",
+        "Subject: Invitation to an organization on KiCI Platform\r\n",
+        "\"Acm=C3=A9\"",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -124,4 +128,56 @@ async fn a_server_mails_over_encryption_as_its_file_says() {
     let mail: Value = serde_json::from_str(&server.next()).unwrap();
     assert_eq!((&mail["secure"], &mail["user"]), (&json!(true), &json!("kici")));
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Invites the addresses one after the other; says of each whether it was mailed.
+async fn invite_all(platform: &TestPlatform, org: &TestOrg, emails: &[&str]) -> Vec<bool> {
+    let mut mailed = Vec::new();
+    for email in emails {
+        let sent = json!({"email": email});
+        let sent = org.request(platform, Method::POST, "/invites").json(&sent).send().await;
+        mailed.push(body(sent.unwrap()).await["mailed"].as_bool().unwrap());
+    }
+    mailed
+}
+
+/// Invitations are mailed within a share of each organization, and say who sent them.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_organization_does_not_silence_an_address_for_others() {
+    let (mail, taken) = crate::smtp::start().await;
+    let database = Database::sqlite().await.unwrap();
+    let clock = Arc::new(TestClock::default());
+    let options =
+        Options { mail: Some(mail), clock: clock.clone(), ..TestPlatform::options(&database) };
+    let platform = TestPlatform::start_with(options).await.unwrap();
+    let lure = "You won! Go to evil.example";
+    let bomber = TestOrg::create(&platform, lure).await.unwrap();
+    let other = TestOrg::create(&platform, "Ajax").await.unwrap();
+    let tags = ["ada+1@example.org", "Ada+2@example.org", "ADA@EXAMPLE.ORG"];
+    assert_eq!(invite_all(&platform, &bomber, &tags).await, [true, true, false]);
+    assert_eq!(invite_all(&platform, &other, &["ada@example.org"]).await, [true]);
+    let resend = async |org: &TestOrg| {
+        let open = org.request(&platform, Method::GET, "/invites").send().await.unwrap();
+        let id = body(open).await["invites"][0]["id"].as_str().unwrap().to_owned();
+        let path = format!("/invites/{id}/resend");
+        let sent = org.request(&platform, Method::POST, &path).send().await.unwrap();
+        body(sent).await["mailed"].as_bool().unwrap()
+    };
+    // Sending again counts as well, and each organization has the same share.
+    assert!(!resend(&bomber).await);
+    assert!(resend(&other).await && !resend(&other).await);
+    // Organizations that have been there for a while may send more.
+    clock.advance(Duration::from_secs(2 * 24 * 60 * 60));
+    let more: Vec<_> = (3..9).map(|n| format!("ada+{n}@example.org")).collect();
+    let more: Vec<_> = more.iter().map(String::as_str).collect();
+    assert_eq!(invite_all(&platform, &bomber, &more).await, [true, true, true, true, true, false]);
+    let taken = taken.all();
+    assert_eq!(taken.len(), 2 + 2 + 5);
+    for mail in taken {
+        let (head, text) = mail.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("Subject: Invitation to an organization on KiCI Platform\r\n"));
+        assert!(!head.contains("evil"), "{head}");
+        let text = text.replace("=\r\n", "");
+        assert!(text.contains(&format!("\"{lure}\"")) || text.contains("\"Ajax\""), "{text}");
+    }
 }

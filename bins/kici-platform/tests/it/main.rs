@@ -66,6 +66,7 @@ mod sessions;
 mod sign_in;
 mod slow_database;
 mod small_disk;
+mod smtp;
 mod sources;
 mod support;
 mod teams;
