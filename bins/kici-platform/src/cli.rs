@@ -11,7 +11,7 @@ use kici_model::text::{Email, OrgName, RoleName};
 
 use crate::config::ConfigError;
 use crate::telemetry::{self, Format};
-use crate::{Config, dev, org, print, reference, serve};
+use crate::{Config, dev, master_key, org, print, reference, serve};
 
 /// The control plane for CI: who may do what, webhooks in, and their relay to your orchestrator.
 #[derive(Debug, Parser)]
@@ -52,6 +52,9 @@ enum Command {
     /// Let people in on the database itself, as its operator.
     #[command(subcommand)]
     User(UserCommand),
+    /// Make master keys, which seal the secrets in the database, and change from one to another.
+    #[command(subcommand)]
+    MasterKey(MasterKeyCommand),
     /// Print the OpenAPI document.
     Openapi,
     /// Print a page of the reference documentation.
@@ -133,6 +136,22 @@ enum UserCommand {
         /// The person's e-mail address.
         #[arg(long)]
         email: Email,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum MasterKeyCommand {
+    /// Make a new master key in a new file, readable for its owner alone.
+    Create {
+        /// The file, which must not exist.
+        file: PathBuf,
+    },
+    /// Seal everything in the database with the first of the configured master keys, also while
+    /// servers run that have all of them. Afterwards the other keys are not needed any more. If it
+    /// is interrupted, run it again.
+    Rotate {
+        #[command(flatten)]
+        config: ConfigFile,
     },
 }
 
@@ -226,6 +245,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::User(UserCommand::Token { config, email }) => {
             block_on(org::user_token(config.load()?, email))
         }
+        Command::MasterKey(MasterKeyCommand::Create { file }) => master_key::create(&file),
+        Command::MasterKey(MasterKeyCommand::Rotate { config }) => {
+            block_on(master_key::rotate(config.load()?))
+        }
         Command::Openapi => print::text(&kici_api::document()),
         Command::Reference { page } => print::text(&reference::page(page)),
     };
@@ -243,6 +266,7 @@ async fn migrate(config: Config) -> anyhow::Result<()> {
 
 fn check(config: &Config) -> anyhow::Result<()> {
     config.check_files().context("the configuration can't be used")?;
+    config.master_keys().read()?;
     for warning in config.warnings() {
         print::line(&format!("warning: {warning}"))?;
     }

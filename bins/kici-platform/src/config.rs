@@ -3,13 +3,14 @@
 
 mod keys;
 mod mail;
+mod master_key;
 mod network;
 mod oidc;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use kici_api::{Origin, RateLimits};
@@ -17,6 +18,7 @@ use kici_store::{DatabaseUrl, UnusableDatabase};
 
 pub(crate) use keys::{KEYS, Key};
 
+use crate::master_key::MasterKeySource;
 use crate::telemetry::{self, Format};
 
 /// The configuration in effect.
@@ -31,6 +33,10 @@ pub struct Config {
     pub(crate) metrics: MetricsConfig,
     pub(crate) limits: RateLimits,
     pub(crate) log: LogConfig,
+    /// Where the master keys are; `None` where that is not configured.
+    master_keys: Option<MasterKeySource>,
+    /// The configuration file.
+    file: Option<PathBuf>,
     values: Values,
 }
 
@@ -102,7 +108,9 @@ impl Config {
         };
         let config = Self::parse(values, &mut errors);
         match config {
-            Some(config) if errors.is_empty() => Ok(config),
+            Some(config) if errors.is_empty() => {
+                Ok(Self { file: file.map(Path::to_owned), ..config })
+            }
             _ => Err(ConfigError { errors, format }),
         }
     }
@@ -139,6 +147,7 @@ impl Config {
         let connections = values.number("database", "connections", 1, errors);
         let oidc = oidc::read(&values, public_url.as_ref().and_then(Option::as_deref), errors);
         let mail = mail::read(&values, errors);
+        let master_keys = master_key::read(&values, errors);
         let metrics = values.optional("metrics", "listen").map(|text| text.parse());
         let metrics = metrics.transpose().map_err(|error: std::net::AddrParseError| {
             format!("{error}; `127.0.0.1:9464` would work")
@@ -188,8 +197,16 @@ impl Config {
                 deliveries_from_address: deliveries_from_address?,
             },
             log: LogConfig { level: level?, format: format? },
+            master_keys: master_keys?,
+            file: None,
             values,
         })
+    }
+
+    /// Where the master keys are, or where one is made.
+    pub(crate) fn master_keys(&self) -> MasterKeySource {
+        let default = || MasterKeySource::beside(&self.database.url, self.file.as_deref());
+        self.master_keys.clone().unwrap_or_else(default)
     }
 
     /// The configuration in effect as TOML, secrets blanked.
@@ -237,6 +254,11 @@ impl Values {
                     (Ok(_), None) => errors.push(format!(
                         "{section}.{name}: a text, a number, `true`, `false` or a list of texts is \
                          expected"
+                    )),
+                    (Ok(key), Some(_)) if key.name == master_key::VALUE => errors.push(format!(
+                        "{section}.{name}: is for the environment alone ({}); in a file name the \
+                         key's own file, by `server.master_key_file`",
+                        key.variable()
                     )),
                     (Ok(key), Some(text)) => {
                         self.0.insert((key.section, key.name), text);

@@ -5,6 +5,7 @@ pub mod cli;
 mod config;
 mod dev;
 mod http;
+mod master_key;
 mod notify;
 mod org;
 mod print;
@@ -15,4 +16,5 @@ mod telemetry;
 
 pub use config::Config;
 pub use dev::{Issuer, Person};
+pub use master_key::MasterKeySource;
 pub use server::{Options, Server};

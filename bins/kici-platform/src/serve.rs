@@ -28,7 +28,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
 
 /// The options that a configuration means.
 pub(crate) fn options(config: Config) -> Options {
+    let master_keys = config.master_keys();
     Options {
+        master_keys,
         connections: config.database.connections,
         public_url: config.server.public_url,
         oidc: config.oidc,

@@ -18,12 +18,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dev::Issuer;
+use crate::master_key::{self, MasterKeySource};
 use crate::{dev, http};
 
 /// What a server is made from.
 pub struct Options {
     /// The database; brought up to date on start.
     pub database_url: String,
+    /// Where the master keys are that seal the secrets in it.
+    pub master_keys: MasterKeySource,
     /// The most connections to it.
     pub connections: u32,
     /// Where providers reach the server; `None` is its own address.
@@ -61,8 +64,10 @@ impl Options {
     /// The usual options over the database at `database_url`.
     #[must_use]
     pub fn new(database_url: impl Into<String>) -> Self {
+        let database_url = database_url.into();
         Self {
-            database_url: database_url.into(),
+            master_keys: MasterKeySource::beside(&database_url, None),
+            database_url,
             connections: 16,
             public_url: None,
             oidc: None,
@@ -246,7 +251,9 @@ async fn assemble(
     let identity =
         options.oidc.clone().map(|config| provider(config, clock.clone())).transpose()?;
     let mailer = options.mail.clone().map(mailer).transpose()?;
-    let app = App::new(store.clone(), clock, entropy, hub.clone(), identity, settings).await?;
+    let keys = &options.master_keys;
+    let keys = master_key::open(keys, &store, &*clock, &*entropy, options.is_local).await?;
+    let app = App::new(store.clone(), clock, entropy, hub.clone(), identity, settings, keys);
     let app = match mailer {
         Some(mailer) => app.with_mailer(mailer),
         None => app,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use data_encoding::HEXLOWER;
-use kici_model::{Clock, Entropy, Secret};
+use kici_model::{Clock, Entropy, MasterKeys};
 use kici_store::Store;
 
 use crate::Trouble;
 use crate::cursor::Cursors;
 use crate::mails::Mails;
+use crate::master_key::ServerKeys;
 use crate::metrics::Metrics;
 use crate::notes::Notes;
 use crate::ports::{IdentityProvider, Mailer, Relay};
@@ -27,6 +27,7 @@ pub struct App {
     pub(crate) identity: Option<Arc<dyn IdentityProvider>>,
     pub(crate) cursors: Cursors,
     pub(crate) seals: Seals,
+    pub(crate) master_keys: MasterKeys,
     pub(crate) settings: Settings,
     pub(crate) notes: Notes,
     pub(crate) mails: Mails,
@@ -45,32 +46,24 @@ pub struct Settings {
 }
 
 impl App {
-    /// Puts the application together; fetches, or makes, the keys that sign cursors and seal sign-ins
-    /// under way. Without an identity provider nobody can sign in.
-    ///
-    /// # Errors
-    /// The database does not answer, or there is no randomness.
-    pub async fn new(
+    /// Puts the application together. Without an identity provider nobody can sign in.
+    #[must_use]
+    pub fn new(
         store: Store,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         relay: Arc<dyn Relay>,
         identity: Option<Arc<dyn IdentityProvider>>,
         settings: Settings,
-    ) -> Result<Self, Trouble> {
-        let key = async |name: &str| {
-            let mut bytes = [0; 32];
-            entropy.fill(&mut bytes)?;
-            let fresh = Secret::new(HEXLOWER.encode(&bytes));
-            Ok::<_, Trouble>(store.server_key(name, &fresh, clock.now()).await?)
-        };
-        let cursors = Cursors::new(key("cursors").await?.expose().as_bytes());
-        let seals = Seals::new(&key("sign-ins").await?);
+        keys: ServerKeys,
+    ) -> Self {
+        let cursors = Cursors::new(keys.cursors.expose().as_bytes());
+        let seals = Seals::new(&keys.sign_ins);
         let links = relay.clone();
         store.on_change(move |org| links.changed(org));
         let provider = identity.as_ref().map(|identity| identity.metrics().clone());
         let metrics = Metrics::new(&store, &provider.unwrap_or_default(), clock.now());
-        Ok(Self {
+        Self {
             store,
             clock,
             entropy,
@@ -79,6 +72,7 @@ impl App {
             identity,
             cursors,
             seals,
+            master_keys: keys.master,
             settings,
             notes: Notes::default(),
             mails: Mails::default(),
@@ -87,7 +81,7 @@ impl App {
             unknown: Unknown::default(),
             log_limits: LogLimits::default(),
             metrics,
-        })
+        }
     }
 
     /// The same application, which sends mail.

@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod identity_links;
 pub mod invites;
 mod mails;
+pub mod master_key;
 pub mod members;
 pub mod metrics;
 pub mod notes;

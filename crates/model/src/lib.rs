@@ -17,6 +17,7 @@ pub mod idempotency;
 pub mod identities;
 pub mod identity_links;
 pub mod invites;
+pub mod master_key;
 pub mod members;
 pub mod orchestrator_keys;
 pub mod orchestrators;
@@ -41,6 +42,7 @@ pub use id::{
     AuditId, ConnectionId, CredentialId, EventId, Id, IdentityLinkId, InviteId, OrgAlias, OrgId,
     RoleId, ServiceAccountId, SessionId, SourceId, TeamId, UserId,
 };
+pub use master_key::{MasterKey, MasterKeyId, MasterKeys};
 pub use routing_key::{RoutingKey, RoutingPattern};
 pub use secret::Secret;
 pub use text::{Text, TextError};

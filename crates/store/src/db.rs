@@ -182,6 +182,8 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What is replaced, such as a secret before it was sealed, does not stay in the file.
+            .pragma("secure_delete", "FAST")
             .busy_timeout(PATIENCE)
     });
     options.map_sqlx_sqlite_pool_opts(|pool| {

@@ -15,7 +15,7 @@ mod tap;
 pub use clock::TestClock;
 pub use database::Database;
 pub use org::{TestMember, TestOrg};
-pub use platform::{TestPlatform, http_client};
+pub use platform::{MASTER_KEY, TestPlatform, http_client};
 
 /// How long a test waits for something that should happen at once.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);

@@ -6,11 +6,16 @@ use std::sync::{Arc, Once};
 use anyhow::Context;
 use kici_api::RateLimits;
 use kici_domain::App;
-use kici_platform::{Issuer, Options, Person, Server};
+use kici_model::MasterKeys;
+use kici_platform::{Issuer, MasterKeySource, Options, Person, Server};
 use tokio::net::TcpListener;
 
 use crate::tap::Tap;
 use crate::{Database, secrets};
+
+/// The master key of every platform in process.
+pub const MASTER_KEY: &str =
+    "kici_mk_7465737474657374746573747465737474657374746573747465737474657374";
 
 /// A running platform. Its end fails the test where the server has told a secret twice, or to its
 /// log.
@@ -32,8 +37,8 @@ impl TestPlatform {
         Self::start_with(Self::options(database)).await
     }
 
-    /// The options of [`start`](Self::start): the usual ones, but that anybody may ask as often as
-    /// they like.
+    /// The options of [`start`](Self::start): the usual ones, but without rate limits, and with a
+    /// master key that is the same for all tests and needs no file.
     #[must_use]
     pub fn options(database: &Database) -> Options {
         Self::options_for(database.url())
@@ -42,7 +47,10 @@ impl TestPlatform {
     /// The same over the database at `url`.
     #[must_use]
     pub fn options_for(url: &str) -> Options {
-        Options { rate_limits: RateLimits::none(), ..Options::new(url) }
+        let options = Options::new(url);
+        let keys = MASTER_KEY.parse().ok().and_then(|key| MasterKeys::new([key]));
+        let master_keys = keys.map_or_else(|| options.master_keys.clone(), MasterKeySource::Given);
+        Options { rate_limits: RateLimits::none(), master_keys, ..options }
     }
 
     /// Starts with `options`.

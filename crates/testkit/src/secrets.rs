@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
 
-use kici_model::Token;
+use kici_model::{MasterKey, Token};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// All that the server can say of itself; what the tests' own client and orchestrator say is their
@@ -35,8 +35,8 @@ impl Logged {
     }
 }
 
-/// Every secret of ours that stands in `bytes`, as often as it does: tokens (`kici_…`), sessions'
-/// cookies and tokens of the issuer of `dev` (JWTs).
+/// Every secret of ours that stands in `bytes`, as often as it does: tokens and master keys
+/// (`kici_…`), sessions' cookies and tokens of the issuer of `dev` (JWTs).
 #[must_use]
 pub fn secrets(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
@@ -52,7 +52,9 @@ pub fn secrets(bytes: &[u8]) -> Vec<String> {
     let cookies =
         text.match_indices("kici_session=").map(|(at, name)| word(at + name.len(), &['_', '-']));
     let cookies = cookies.filter(|word| word.len() >= 40);
-    tokens.chain(jwts).chain(cookies).collect()
+    let master_keys = text.match_indices("kici_mk_").map(|(at, _)| word(at, &['_']));
+    let master_keys = master_keys.filter(|word| word.parse::<MasterKey>().is_ok());
+    tokens.chain(master_keys).chain(jwts).chain(cookies).collect()
 }
 
 /// What the log of this process had so far.
@@ -86,6 +88,7 @@ pub(crate) fn check(answers: &[Vec<u8>]) {
 /// Fails the test when a file in `folder`, which holds a database, has a secret in it.
 pub(crate) fn check_rows(folder: &Path) {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = files.filter(|file| file.file_name() != "master.key");
     let bytes = files.filter_map(|file| std::fs::read(file.path()).ok());
     let stored: Vec<_> = bytes.flat_map(|bytes| secrets(&bytes)).collect();
     if !std::thread::panicking() {
@@ -143,6 +146,7 @@ mod tests {
         let cookie = "c".repeat(43);
         let text = format!(r#"{{"t":"{token}"}} kici_session={cookie}; Path=/ Bearer {JWT}, "#);
         assert_eq!(secrets(text.as_bytes()), [token.as_str(), JWT, &cookie]);
+        assert_eq!(secrets(format!("key={}.", crate::MASTER_KEY).as_bytes()), [crate::MASTER_KEY]);
         let typo = format!("{token}x");
         for other in
             [typo.as_str(), "kici_session=; Max-Age=0", "eyJ9.e30.", "kici_", "\u{fffd}eyJ"]

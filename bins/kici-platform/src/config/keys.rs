@@ -40,6 +40,19 @@ pub(crate) const KEYS: &[Key] = &[
         Some(""),
         "Origins whose pages may call the API from a browser, with tokens and never with cookies: a list such as `https://dashboard.example.org`; separated by commas in the environment. Left out, no page of another origin may.",
     ),
+    key(
+        "server",
+        "master_key_file",
+        None,
+        "The files with the master keys, one key each, which seal the secrets in the database: a list; separated by commas in the environment. The first one seals, all of them open. Left out, it is `master.key` beside the SQLite file, or on PostgreSQL beside the configuration file, and the first start makes it.",
+    ),
+    Key {
+        section: "server",
+        name: "master_key",
+        default: None,
+        is_secret: true,
+        help: "The master keys themselves, separated by commas, instead of files. Only in the environment.",
+    },
     Key {
         section: "database",
         name: "url",

@@ -69,6 +69,8 @@ pub(crate) struct Served {
     /// Its owner's.
     pub(crate) token: String,
     pub(crate) address: String,
+    /// Its log until it served.
+    pub(crate) start_log: String,
 }
 
 impl Served {
@@ -86,16 +88,17 @@ impl Served {
         more(&mut command);
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
+        let (mut line, mut start_log) = (String::new(), String::new());
         let address = loop {
             line.clear();
             assert!(log.read_line(&mut line).unwrap() > 0, "ended before it served");
+            start_log += &line;
             let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
             if entry["message"] == "serving" {
                 break entry["address"].as_str().unwrap().to_owned();
             }
         };
-        Self { child, log, org: word("organization"), token: word("token"), address }
+        Self { child, log, org: word("organization"), token: word("token"), address, start_log }
     }
 
     /// Stops it in order; gives the rest of its log.

@@ -79,7 +79,9 @@ fn both_lines_work_as_often_as_they_are_pasted_and_a_second_start_finds_its_data
     assert_eq!((status, log["items"].as_array().unwrap().len()), (200, 3), "{log}");
     assert_eq!(log["items"][1]["status"], "relayed");
     let secrets = folder.join(".kici-dev/secrets.json");
-    assert_eq!(std::fs::metadata(&secrets).unwrap().permissions().mode() & 0o777, 0o600);
+    for private in [&secrets, &folder.join(".kici-dev/master.key")] {
+        assert_eq!(std::fs::metadata(private).unwrap().permissions().mode() & 0o777, 0o600);
+    }
     let (org, token) = (dev.word("organization"), dev.word("personal token"));
     dev.stop();
 

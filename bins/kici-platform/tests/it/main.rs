@@ -36,6 +36,7 @@ mod link_bounds;
 mod lists;
 mod lost_writes;
 mod mail;
+mod master_key;
 mod members;
 mod metrics;
 mod metrics_text;
