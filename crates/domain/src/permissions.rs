@@ -79,7 +79,7 @@ pub async fn explain_one(
         return Ok(own);
     };
     let reads = org.require::<perm::MembersRead>()?;
-    let chart = app.store.org_chart(&reads).await?;
+    let chart = app.store.org_chart_of(&reads, [other]).await?;
     if !chart.people.iter().any(|person| person.id == other.as_str()) {
         return Err(EnterError::NoMember(other.clone()));
     }

@@ -47,10 +47,10 @@ pub async fn list(
 ) -> Result<Page<Listed, String>, ListError> {
     let after = app.after(org.id().as_str(), LIST, cursor)?;
     let page = app.store.members(org.grant(), after.as_ref(), limit).await?;
-    let chart = app.store.org_chart(org.grant()).await?;
-    let users = page.items.iter().map(|member| &member.user.id);
+    let users = || page.items.iter().map(|member| &member.user.id);
+    let chart = app.store.org_chart_of(org.grant(), users()).await?;
     let mut accounts: HashMap<_, Vec<_>> = HashMap::new();
-    for (user, link) in app.store.identity_links_of_members(org.grant(), users).await? {
+    for (user, link) in app.store.identity_links_of_members(org.grant(), users()).await? {
         accounts.entry(user).or_default().push(link.account);
     }
     let roles: HashMap<_, _> = chart.roles.iter().map(|role| (role.id.as_str(), role)).collect();
