@@ -12,6 +12,7 @@ mod m20261126_000004_tenancy;
 mod m20261126_000005_identities;
 mod m20261126_000006_successors;
 mod m20261126_000007_ci_trust;
+mod m20261130_000008_event_log_search;
 mod m20261130_000009_event_counts;
 mod m20261130_000010_master_key;
 mod m20261130_000011_readiness;
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000005_identities::Migration),
             Box::new(m20261126_000006_successors::Migration),
             Box::new(m20261126_000007_ci_trust::Migration),
+            Box::new(m20261130_000008_event_log_search::Migration),
             Box::new(m20261130_000009_event_counts::Migration),
             Box::new(m20261130_000010_master_key::Migration),
             Box::new(m20261130_000011_readiness::Migration),

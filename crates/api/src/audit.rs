@@ -56,6 +56,9 @@ pub(crate) struct AuditPage {
     items: Vec<AuditItem>,
     /// Where the next page begins; `null` on the last.
     next_cursor: Option<String>,
+    /// Whether the search stopped before the page was full, since it had read 20,000 rows. `nextCursor`
+    /// goes on from there; there may be more matches, even where `items` is empty.
+    partial: bool,
 }
 
 pub(crate) struct Audit;
@@ -63,6 +66,11 @@ pub(crate) struct Audit;
 #[OpenApi(prefix_path = "/orgs/:org", tag = "Tag::Audit")]
 impl Audit {
     /// What was done in the organization and what was denied, newest first.
+    ///
+    /// With `outcome`, with the beginning of an `action`, or with two of `actorId`, `action` and
+    /// `targetId`, one request reads at most 20,000 rows: `partial` tells where that ended the search
+    /// before the page was full. An organization has one such search at a time; others wait up to 5
+    /// seconds.
     #[oai(path = "/audit", method = "get", operation_id = "audit_list")]
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(
@@ -99,9 +107,9 @@ impl Audit {
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),
         };
-        let page = audit::list(&app, &org, &filter, limit, cursor.0.as_deref()).await?;
-        let items = page.items.into_iter().map(AuditItem::from).collect();
-        Ok(Json(AuditPage { items, next_cursor: page.next }))
+        let found = audit::list(&app, &org, &filter, limit, cursor.0.as_deref()).await?;
+        let items = found.page.items.into_iter().map(AuditItem::from).collect();
+        Ok(Json(AuditPage { items, next_cursor: found.page.next, partial: found.is_partial }))
     }
 }
 

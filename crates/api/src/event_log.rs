@@ -76,6 +76,9 @@ pub(crate) struct EventLogPage {
     items: Vec<EventLogItem>,
     /// Where the next page begins; `null` on the last.
     next_cursor: Option<String>,
+    /// Whether the search stopped before the page was full, since it had read 20,000 rows. `nextCursor`
+    /// goes on from there; there may be more matches, even where `items` is empty.
+    partial: bool,
 }
 
 /// All deliveries with one id.
@@ -94,6 +97,10 @@ impl EventLog {
     /// Of one source at most 300 rejected deliveries an hour have a row of their own, and 10,000 that no
     /// orchestrator took; one more row counts the others in `times`. Another one for each minute counts
     /// those for whose body the server had no memory left.
+    ///
+    /// With `deliveryId`, or with two of `routingKey`, `event` and `status`, one request reads at most
+    /// 20,000 rows: `partial` tells where that ended the search before the page was full. An organization
+    /// has one such search at a time; others wait up to 5 seconds.
     #[oai(
         path = "/event-log",
         method = "get",
@@ -116,7 +123,7 @@ impl EventLog {
         event: Query<Option<String>>,
         /// Only those that this became of.
         status: Query<Option<Txt<EventStatus>>>,
-        /// Only those whose id has this part.
+        /// Only those whose id contains this text, in the same case.
         #[oai(name = "deliveryId")]
         delivery_id: Query<Option<String>>,
         /// Only those received at this time or later: `2026-01-31T13:45:00Z`.
@@ -135,10 +142,11 @@ impl EventLog {
             from: from.0.map(|from| from.0),
             to: to.0.map(|to| to.0),
         };
-        let page = event_log::list(&app, &org, &filter, limit, cursor.0.as_deref()).await?;
+        let found = event_log::list(&app, &org, &filter, limit, cursor.0.as_deref()).await?;
         Ok(Json(EventLogPage {
-            items: page.items.into_iter().map(EventLogItem::from).collect(),
-            next_cursor: page.next,
+            items: found.page.items.into_iter().map(EventLogItem::from).collect(),
+            next_cursor: found.page.next,
+            partial: found.is_partial,
         }))
     }
 

@@ -2,8 +2,8 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use kici_model::Timestamp;
-use kici_model::page::{Page, Position};
-use kici_store::StoreError;
+use kici_model::page::{Page, Position, SearchPage};
+use kici_store::{SearchError, StoreError};
 use ring::hmac;
 
 use crate::{App, Fault, Kind, Trouble};
@@ -29,9 +29,25 @@ pub enum ListError {
     /// The cursor was not made by this server for this list.
     #[error(transparent)]
     Cursor(#[from] InvalidCursor),
+    /// Other searches of the organization took all the time there was to wait.
+    #[error("Other searches of this organization are running; try again in a moment")]
+    SearchBusy,
+    /// The search took too long.
+    #[error("The search took too long; narrow it by time, or try again in a moment")]
+    SearchTimedOut,
     /// The server did not do its part.
     #[error(transparent)]
     Trouble(#[from] Trouble),
+}
+
+impl From<SearchError> for ListError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Busy => Self::SearchBusy,
+            SearchError::TimedOut => Self::SearchTimedOut,
+            SearchError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for ListError {
@@ -44,6 +60,7 @@ impl Fault for ListError {
     fn kind(&self) -> Kind {
         match self {
             Self::Cursor(error) => error.kind(),
+            Self::SearchBusy | Self::SearchTimedOut => Kind::Busy,
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -51,6 +68,7 @@ impl Fault for ListError {
     fn code(&self) -> &'static str {
         match self {
             Self::Cursor(error) => error.code(),
+            Self::SearchBusy | Self::SearchTimedOut => "unavailable",
             Self::Trouble(trouble) => trouble.code(),
         }
     }
@@ -110,6 +128,16 @@ impl App {
     ) -> Page<T, String> {
         let next = page.next.map(|place| self.cursors.encode(owner, list, &place));
         Page { items: page.items, next }
+    }
+
+    /// The same of a search.
+    pub(crate) fn search_page<T, P: Place>(
+        &self,
+        owner: &str,
+        list: &str,
+        found: SearchPage<T, P>,
+    ) -> SearchPage<T, String> {
+        SearchPage { page: self.page(owner, list, found.page), is_partial: found.is_partial }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading the event log.
 
 use kici_model::event_log::{Event, EventFilter};
-use kici_model::page::{Limit, Page};
+use kici_model::page::{Limit, SearchPage};
 use kici_model::text::DeliveryId;
 use kici_rbac::perm;
 
@@ -39,17 +39,17 @@ impl Fault for EventLogError {
 /// A page of the event log, newest first.
 ///
 /// # Errors
-/// A tampered cursor, or the database fails.
+/// A tampered cursor, too many searches at once, or the database fails.
 pub async fn list(
     app: &App,
     org: &Org<perm::EventLogRead>,
     filter: &EventFilter,
     limit: Limit,
     cursor: Option<&str>,
-) -> Result<Page<Event, String>, ListError> {
+) -> Result<SearchPage<Event, String>, ListError> {
     let after = app.after(org.id().as_str(), LIST, cursor)?;
     let page = app.store.events(org.grant(), filter, after.as_ref(), limit).await?;
-    Ok(app.page(org.id().as_str(), LIST, page))
+    Ok(app.search_page(org.id().as_str(), LIST, page))
 }
 
 /// The deliveries with this id, newest first: more than one when a sender has repeated it.

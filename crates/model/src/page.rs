@@ -66,3 +66,22 @@ impl<T, C> Page<T, C> {
         Ok(Page { items, next: self.next })
     }
 }
+
+/// A page of a list for which no more than so many rows are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchPage<T, C> {
+    /// The items, and where the search goes on.
+    pub page: Page<T, C>,
+    /// Whether the bound on the rows read ended the search before the page was full.
+    pub is_partial: bool,
+}
+
+impl<T, C> SearchPage<T, C> {
+    /// The same page of what `make` makes of the items.
+    ///
+    /// # Errors
+    /// The first that `make` gives.
+    pub fn try_map<U, E>(self, make: impl FnMut(T) -> Result<U, E>) -> Result<SearchPage<U, C>, E> {
+        Ok(SearchPage { page: self.page.try_map(make)?, is_partial: self.is_partial })
+    }
+}

@@ -1,18 +1,20 @@
 //! The audit log: written inside the transaction that it tells of, read newest first.
 
 use kici_model::audit::{self, AuditEntry, AuditFilter, AuditRecord, Outcome};
-use kici_model::page::{Limit, Page, Position};
+use kici_model::page::{Limit, Position, SearchPage};
 use kici_model::text::ActionFilter;
 use kici_model::{OrgId, Timestamp};
 use kici_rbac::{Granted, perm};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait,
+    QueryFilter, Value,
 };
 
 use crate::connection::Tx;
 use crate::error::OrCorrupt;
-use crate::{RecordTx, Store, StoreError, page};
+use crate::search::Filtered;
+use crate::{RecordTx, SearchError, Store, StoreError};
 
 const TABLE: &str = "audit_log";
 
@@ -22,24 +24,21 @@ pub(crate) async fn insert(tx: &Tx, entry: &AuditEntry) -> Result<(), StoreError
 }
 
 impl Store {
-    /// A page of the audit log, newest first, beginning behind `after`.
+    /// A page of the audit log, newest first, beginning after `after`. Where no index answers the whole
+    /// filter, it reads a bounded number of rows: see [`Filtered`].
     ///
     /// # Errors
-    /// The database fails.
+    /// The database fails, or has no time for the search.
     pub async fn audit_log(
         &self,
         grant: &Granted<perm::AuditRead, OrgId>,
         filter: &AuditFilter,
         after: Option<&Position>,
         limit: Limit,
-    ) -> Result<Page<AuditRecord, Position>, StoreError> {
-        let select = row::Entity::find()
-            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
-            .filter(condition(filter));
-        let columns = [row::Column::CreatedAt, row::Column::Id];
-        page::newest(&self.read, select, columns, |row| (row.created_at, &row.id), after, limit)
-            .await?
-            .try_map(record)
+    ) -> Result<SearchPage<AuditRecord, Position>, SearchError> {
+        let list = filtered(grant.tenant(), filter);
+        let page = self.newest_matching(grant.tenant(), list, after, limit).await?;
+        Ok(page.try_map(record)?)
     }
 }
 
@@ -92,22 +91,35 @@ fn columns(entry: &AuditEntry, outcome: Outcome, times: i64) -> row::ActiveModel
     }
 }
 
-fn condition(filter: &AuditFilter) -> Condition {
+/// A list that one column leads to: the one that is likely to have the fewest rows.
+pub(crate) fn filtered(org: &OrgId, filter: &AuditFilter) -> Filtered<row::Entity> {
     let AuditFilter { actor, action, target, outcome, from, to } = filter;
-    let action =
-        action.as_ref().map(ActionFilter::as_str).map(|action| match action.strip_suffix('.') {
-            // Of the signs that mean something here only `_` can be in it, for any one character: that no
-            // two actions differ by it is a matter of their names.
-            Some(_) => row::Column::Action.starts_with(action),
-            None => row::Column::Action.eq(action),
-        });
-    Condition::all()
-        .add_option(actor.as_ref().map(|actor| row::Column::ActorId.eq(actor)))
-        .add_option(action)
-        .add_option(target.as_ref().map(|target| row::Column::Target.eq(target)))
-        .add_option(outcome.map(|outcome| row::Column::Outcome.eq(outcome.as_str())))
-        .add_option(from.map(|from| row::Column::CreatedAt.gte(from.to_utc())))
-        .add_option(to.map(|to| row::Column::CreatedAt.lt(to.to_utc())))
+    let action = action.as_ref().map(ActionFilter::as_str);
+    let is_prefix = |action: &&str| action.ends_with('.');
+    let mut equal = [
+        target.as_ref().map(|target| (row::Column::Target, target.as_str().into())),
+        actor.as_ref().map(|actor| (row::Column::ActorId, actor.as_str().into())),
+        action.filter(|it| !is_prefix(it)).map(|action| (row::Column::Action, action.into())),
+    ]
+    .into_iter()
+    .flatten();
+    // Of the signs that mean something here only `_` can be in it, for any one character: that no
+    // two actions differ by it is a matter of their names.
+    let begins = action.filter(is_prefix).map(|action| row::Column::Action.starts_with(action));
+    Filtered {
+        rows: row::Entity::find().filter(row::Column::OrgId.eq(org.as_str())),
+        lead: equal.next(),
+        from: *from,
+        before: *to,
+        matching: equal
+            .fold(Condition::all(), |all, (column, value): (row::Column, Value)| {
+                all.add(column.eq(value))
+            })
+            .add_option(begins)
+            .add_option(outcome.map(|outcome| row::Column::Outcome.eq(outcome.as_str()))),
+        columns: [row::Column::CreatedAt, row::Column::Id],
+        place: |row| (row.created_at, &row.id),
+    }
 }
 
 fn record(row: row::Model) -> Result<AuditRecord, StoreError> {
@@ -127,7 +139,7 @@ fn record(row: row::Model) -> Result<AuditRecord, StoreError> {
     })
 }
 
-mod row {
+pub(crate) mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

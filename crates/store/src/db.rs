@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sea_orm::sqlx::Connection as _;
+use sea_orm::sqlx::postgres::PgPoolOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DbBackend, DbErr, QueryResult, RuntimeErr, sqlx,
@@ -14,7 +15,8 @@ use crate::connection::Pool;
 use crate::error::is_broken;
 use crate::health::Health;
 use crate::pools::Waits;
-use crate::{DatabaseUrl, StoreError};
+use crate::search::Searches;
+use crate::{DatabaseUrl, StoreError, search};
 
 /// How long a request waits for a connection, or for SQLite's writer, before it is told so.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,6 +45,7 @@ pub struct Store {
     pub(crate) write: Pool,
     pub(crate) health: Health,
     pub(crate) changes: Changes,
+    pub(crate) search: Searches,
     /// How many there can be to read with.
     connections: u32,
 }
@@ -50,28 +53,43 @@ pub struct Store {
 impl Store {
     /// Opens `sqlite://PATH` or `postgres://…`. The schema must be up to date already.
     ///
-    /// `connections` is the most that PostgreSQL is asked for, and the number of SQLite's readers.
+    /// `connections` is the most that PostgreSQL is asked for, and the number of SQLite's readers; up
+    /// to two of them are for searches alone.
     ///
     /// # Errors
     /// The address is not one of these, or nobody answers there.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
         let parsed: DatabaseUrl =
             url.parse().map_err(|error| StoreError::Other(DbErr::Custom(format!("{error}"))))?;
+        let searching = Searches::share(connections);
         let (health, availability) = (Health::default(), Availability::new(&parsed));
         let pool = |name, db| {
-            let (health, availability) = (health.clone(), availability.clone());
+            let searching = Searches::share(connections);
+        let (health, availability) = (health.clone(), availability.clone());
             Pool { db, health, availability, waits: Waits::default(), name }
         };
         let (read, write) = if parsed.sqlite_path().is_some() {
             // One writer: SQLite has no more, and waiting in our queue is fairer than in its lock.
             let write = pool("write", Database::connect(sqlite(url, 1)).await?);
-            (pool("read", Database::connect(sqlite(url, connections)).await?), write)
+            let readers = connections - searching;
+            (pool("read", Database::connect(sqlite(url, readers)).await?), write)
         } else {
-            let options = postgres(url, connections, &health);
+            let options = postgres(url, connections - searching, &health);
             let both = pool("shared", Database::connect(options).await?);
             (both.clone(), both)
         };
-        Ok(Self { read, write, health, changes: Changes::default(), connections })
+        let search = match searching {
+            0 => read.clone(),
+            _ if parsed.sqlite_path().is_some() => {
+                pool("search", search::connect(sqlite(url, searching), &health).await?)
+            }
+            _ => {
+                let options = postgres(url, searching, &health);
+                pool("search", search::connect(options, &health).await?)
+            }
+        };
+        let (search, changes) = (Searches::new(search), Changes::default());
+        Ok(Self { read, write, search, health, changes, connections })
     }
 
     /// Which database this is.
@@ -155,6 +173,7 @@ impl Store {
     /// # Errors
     /// A connection broke while it was being closed.
     pub async fn close(self) -> Result<(), StoreError> {
+        self.search.close().await?;
         self.read.db.close().await?;
         // On PostgreSQL both are one pool, which is closed by now; closing it again is harmless.
         Ok(self.write.db.close().await?)
@@ -211,14 +230,17 @@ fn postgres(url: &str, connections: u32, health: &Health) -> ConnectOptions {
             let is_kept = on_acquire.keeps(connection.age);
             Box::pin(async move { Ok(is_kept) })
         })
-        .map_sqlx_postgres_pool_opts(move |pool| {
-            let health = on_release.clone();
-            pool.after_release(move |connection, its| {
-                let is_kept = its.age < LIFE && health.keeps(its.age);
-                Box::pin(async move { Ok(is_kept && !connection.is_in_transaction()) })
-            })
-        });
+        .map_sqlx_postgres_pool_opts(move |pool| recycled(pool, &on_release));
     options
+}
+
+/// The hooks of every pool of PostgreSQL.
+pub(crate) fn recycled(pool: PgPoolOptions, health: &Health) -> PgPoolOptions {
+    let health = health.clone();
+    pool.after_release(move |connection, its| {
+        let is_kept = its.age < LIFE && health.keeps(its.age);
+        Box::pin(async move { Ok(is_kept && !connection.is_in_transaction()) })
+    })
 }
 
 #[cfg(test)]

@@ -1,20 +1,21 @@
 //! The event log: one insert for each delivery, pages from the newest back.
 
-use kici_model::event_log::{Event, EventFilter};
-use kici_model::page::{Limit, Page, Position};
+use kici_model::event_log::{Event, EventFilter, EventStatus};
+use kici_model::page::{Limit, Position, SearchPage};
 use kici_model::text::DeliveryId;
 use kici_model::{OrgId, Timestamp};
 use kici_rbac::{Granted, perm};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    QueryOrder, QuerySelect, Select, Value,
 };
 
 mod counted;
 
 use crate::error::OrCorrupt;
-use crate::{RecordTx, Store, StoreError, page};
+use crate::search::Filtered;
+use crate::{RecordTx, SearchError, Store, StoreError};
 
 const TABLE: &str = "event_log";
 
@@ -28,35 +29,25 @@ impl Store {
         grant: &Granted<perm::EventLogRead, OrgId>,
         id: &DeliveryId,
     ) -> Result<Vec<Event>, StoreError> {
-        let rows = row::Entity::find()
-            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
-            .filter(row::Column::DeliveryId.eq(id.as_str()))
-            .order_by_desc(row::Column::ReceivedAt)
-            .order_by_desc(row::Column::Id)
-            .limit(Limit::MAX)
-            .all(&self.read)
-            .await?;
+        let rows = of_delivery(grant.tenant(), id).all(&self.read).await?;
         rows.into_iter().map(event).collect()
     }
 
-    /// A page of the event log, newest first, beginning behind `after`.
+    /// A page of the event log, newest first, beginning after `after`. Where no index answers the whole
+    /// filter, it reads a bounded number of rows: see [`Filtered`].
     ///
     /// # Errors
-    /// The database fails.
+    /// The database fails, or has no time for the search.
     pub async fn events(
         &self,
         grant: &Granted<perm::EventLogRead, OrgId>,
         filter: &EventFilter,
         after: Option<&Position>,
         limit: Limit,
-    ) -> Result<Page<Event, Position>, StoreError> {
-        let select = row::Entity::find()
-            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
-            .filter(condition(filter));
-        let columns = [row::Column::ReceivedAt, row::Column::Id];
-        page::newest(&self.read, select, columns, |row| (row.received_at, &row.id), after, limit)
-            .await?
-            .try_map(event)
+    ) -> Result<SearchPage<Event, Position>, SearchError> {
+        let list = filtered(grant.tenant(), filter);
+        let page = self.newest_matching(grant.tenant(), list, after, limit).await?;
+        Ok(page.try_map(event)?)
     }
 }
 
@@ -100,15 +91,43 @@ fn columns(
     })
 }
 
-fn condition(filter: &EventFilter) -> Condition {
+/// A list that one column leads to. A failed or rejected delivery is rarer than those of a source, and
+/// these than those of an event or than relayed ones.
+pub(crate) fn filtered(org: &OrgId, filter: &EventFilter) -> Filtered<row::Entity> {
     let EventFilter { routing_key, event, status, delivery_id, from, to } = filter;
-    Condition::all()
-        .add_option(routing_key.as_ref().map(|key| row::Column::RoutingKey.eq(key.to_string())))
-        .add_option(event.as_ref().map(|event| row::Column::Event.eq(event)))
-        .add_option(status.map(|status| row::Column::Status.eq(status.as_str())))
-        .add_option(delivery_id.as_ref().map(|part| has_part(part)))
-        .add_option(from.map(|from| row::Column::ReceivedAt.gte(from.to_utc())))
-        .add_option(to.map(|to| row::Column::ReceivedAt.lt(to.to_utc())))
+    let has_status = |status: EventStatus| (row::Column::Status, status.as_str().into());
+    let is_relayed = |status: &EventStatus| *status == EventStatus::Relayed;
+    let mut equal = [
+        status.filter(|status| !is_relayed(status)).map(has_status),
+        routing_key.as_ref().map(|key| (row::Column::RoutingKey, key.to_string().into())),
+        event.as_ref().map(|event| (row::Column::Event, event.as_str().into())),
+        status.filter(is_relayed).map(has_status),
+    ]
+    .into_iter()
+    .flatten();
+    Filtered {
+        rows: row::Entity::find().filter(row::Column::OrgId.eq(org.as_str())),
+        lead: equal.next(),
+        from: *from,
+        before: *to,
+        matching: equal
+            .fold(Condition::all(), |all, (column, value): (row::Column, Value)| {
+                all.add(column.eq(value))
+            })
+            .add_option(delivery_id.as_ref().map(|part| has_part(part))),
+        columns: [row::Column::ReceivedAt, row::Column::Id],
+        place: |row| (row.received_at, &row.id),
+    }
+}
+
+/// All deliveries with this id, newest first.
+pub(crate) fn of_delivery(org: &OrgId, id: &DeliveryId) -> Select<row::Entity> {
+    row::Entity::find()
+        .filter(row::Column::OrgId.eq(org.as_str()))
+        .filter(row::Column::DeliveryId.eq(id.as_str()))
+        .order_by_desc(row::Column::ReceivedAt)
+        .order_by_desc(row::Column::Id)
+        .limit(Limit::MAX)
 }
 
 /// Not `LIKE`, which reads `%` and `_` as more than themselves, and on SQLite has no case.
@@ -138,7 +157,7 @@ fn event(row: row::Model) -> Result<Event, StoreError> {
     })
 }
 
-mod row {
+pub(crate) mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -28,7 +28,9 @@ impl Store {
         limit: Limit,
     ) -> Result<Page<IdentityLink, Position>, StoreError> {
         let columns = [row::Column::LinkedAt, row::Column::Id];
-        let select = of(grant.tenant());
+        // Not `of`, whose order is another one than that of the cursor.
+        let own = row::Column::UserId.eq(grant.tenant().as_str());
+        let select = row::Entity::find().filter(own);
         page::oldest(&self.read, select, columns, |row| (row.linked_at, &row.id), after, limit)
             .await?
             .try_map(link)
@@ -92,17 +94,7 @@ impl WriteTx {
         _: &Granted<perm::Setup, OrgId>,
         account: &Account,
     ) -> Result<Vec<(UserId, IdentityLink)>, StoreError> {
-        let name = Expr::expr(Func::lower(Expr::col(row::Column::ProviderUsername)));
-        let name = name.eq(account.name.as_str().to_ascii_lowercase());
-        let mut same = Condition::any().add(name);
-        if let Some(id) = &account.id {
-            same = same.add(row::Column::ProviderUserId.eq(id.as_str()));
-        }
-        let rows = row::Entity::find()
-            .filter(row::Column::Provider.eq(account.provider.as_str()))
-            .filter(same)
-            .all(&self.tx)
-            .await?;
+        let rows = to(account).all(&self.tx).await?;
         rows.into_iter().map(link_of_user).collect()
     }
 
@@ -196,6 +188,19 @@ fn of(user: &UserId) -> sea_orm::Select<row::Entity> {
         .order_by_asc(row::Column::Provider)
 }
 
+/// The links to an account: by its id, or by its name.
+pub(crate) fn to(account: &Account) -> sea_orm::Select<row::Entity> {
+    let name = Expr::expr(Func::lower(Expr::col(row::Column::ProviderUsername)));
+    let name = name.eq(account.name.as_str().to_ascii_lowercase());
+    let mut same = Condition::any().add(name);
+    if let Some(id) = &account.id {
+        same = same.add(row::Column::ProviderUserId.eq(id.as_str()));
+    }
+    row::Entity::find()
+        .filter(row::Column::Provider.eq(account.provider.as_str()))
+        .filter(same)
+}
+
 /// What may change about a link.
 fn told(link: &IdentityLink) -> row::ActiveModel {
     row::ActiveModel {
@@ -226,7 +231,7 @@ fn link(row: row::Model) -> Result<IdentityLink, StoreError> {
     })
 }
 
-mod row {
+pub(crate) mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -9,7 +9,7 @@ use kici_model::{InviteId, OrgId, RoleId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, Statement,
+    QueryFilter, Select, Statement,
 };
 
 use crate::error::OrCorrupt;
@@ -42,9 +42,7 @@ impl Store {
         after: Option<&Position>,
         limit: Limit,
     ) -> Result<Page<Invite, Position>, StoreError> {
-        let select = row::Entity::find()
-            .filter(row::Column::OrgId.eq(grant.tenant().as_str()))
-            .filter(row::Column::SettledAs.is_null());
+        let select = open(grant.tenant());
         let columns = [row::Column::CreatedAt, row::Column::Id];
         page::oldest(&self.read, select, columns, |row| (row.created_at, &row.id), after, limit)
             .await?
@@ -52,9 +50,16 @@ impl Store {
     }
 }
 
+/// The open invitations of an organization.
+pub(crate) fn open(org: &OrgId) -> Select<row::Entity> {
+    row::Entity::find()
+        .filter(row::Column::OrgId.eq(org.as_str()))
+        .filter(row::Column::SettledAs.is_null())
+}
+
 /// Those to the address that the provider has verified for a person, and for nobody else since: the
 /// address of somebody who left may be another one's by now.
-const PENDING: &str = "\
+pub(crate) const PENDING: &str = "\
 SELECT i.id, i.org_id, i.email, i.role_ids, i.invited_by, i.created_at, i.expires_at, o.name
 FROM identities n
 JOIN invites i ON i.email = n.email AND i.settled_as IS NULL
@@ -335,7 +340,7 @@ fn invite(row: row::Model) -> Result<Invite, StoreError> {
     })
 }
 
-mod row {
+pub(crate) mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

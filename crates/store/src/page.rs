@@ -36,25 +36,52 @@ pub(crate) async fn newest<E: EntityTrait>(
 }
 
 /// The time of a row, and its id, which decides among rows of the same time.
-type Place<E> = fn(&<E as EntityTrait>::Model) -> (DateTimeUtc, &String);
+pub(crate) type Place<E> = fn(&<E as EntityTrait>::Model) -> (DateTimeUtc, &String);
 
 async fn by_time<E: EntityTrait>(
     db: &impl ConnectionTrait,
     select: Select<E>,
-    ([at, id], order): ([E::Column; 2], Order),
+    (columns, order): ([E::Column; 2], Order),
     place: Place<E>,
     after: Option<&Position>,
     limit: Limit,
 ) -> Result<Page<E::Model, Position>, StoreError> {
-    let mut select = select.order_by(at, order.clone()).order_by(id, order.clone());
-    if let Some(after) = after {
-        select = select.filter(behind([at, id], &order, after));
-    }
+    let select = ordered(select, columns, order, after);
     let rows = select.limit(limit.get() + 1).all(db).await?;
-    Ok(Page::cut(rows, limit, |row| {
-        let (at, id) = place(row);
-        Position { at: Timestamp::new(at), id: id.clone() }
-    }))
+    Ok(Page::cut(rows, limit, |row| position::<E>(place, row)))
+}
+
+/// What `select` finds after the cursor, in the order of the list.
+pub(crate) fn ordered<E: EntityTrait>(
+    select: Select<E>,
+    [at, id]: [E::Column; 2],
+    order: Order,
+    after: Option<&Position>,
+) -> Select<E> {
+    let select = match after {
+        Some(after) => select.filter(behind([at, id], &order, after)),
+        None => select,
+    };
+    select.order_by(at, order.clone()).order_by(id, order)
+}
+
+/// The position of `row`.
+pub(crate) fn position<E: EntityTrait>(place: Place<E>, row: &E::Model) -> Position {
+    let (at, id) = place(row);
+    Position { at: Timestamp::new(at), id: id.clone() }
+}
+
+/// The one of two upper bounds of a list, newest first, that excludes more rows. With both, SQLite may
+/// take the wrong one for its index and read every row between them.
+pub(crate) fn upper_bound(
+    before: Option<Timestamp>,
+    after: Option<&Position>,
+) -> (Option<Timestamp>, Option<&Position>) {
+    match (before, after) {
+        (Some(before), Some(after)) if before <= after.at => (Some(before), None),
+        (_, Some(after)) => (None, Some(after)),
+        (before, None) => (before, None),
+    }
 }
 
 /// What lies behind `after`. Row values would read better, but SQLite uses an index for this form
@@ -87,4 +114,21 @@ pub(crate) async fn by_name<E: EntityTrait>(
         select = select.filter(column.gt(after));
     }
     Ok(Page::cut(select.all(db).await?, limit, |row| name(row).clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_one_upper_bound() {
+        let at = |micros| Timestamp::from_micros(micros).unwrap();
+        let cursor = Position { at: at(5), id: "evt_5".to_owned() };
+        assert_eq!(upper_bound(None, None), (None, None));
+        assert_eq!(upper_bound(Some(at(5)), None), (Some(at(5)), None));
+        assert_eq!(upper_bound(None, Some(&cursor)), (None, Some(&cursor)));
+        // Rows before 5 lie after a cursor at 5; with 6 those at 5 itself depend on the cursor.
+        assert_eq!(upper_bound(Some(at(5)), Some(&cursor)), (Some(at(5)), None));
+        assert_eq!(upper_bound(Some(at(6)), Some(&cursor)), (None, Some(&cursor)));
+    }
 }

@@ -75,10 +75,11 @@ impl Store {
     /// of the beginning of each transaction, in which SQLite's wait for its lock is included.
     #[must_use]
     pub fn pools(&self) -> Vec<PoolStats> {
-        match self.read.get_database_backend() {
-            DbBackend::Sqlite => vec![stats(&self.read), stats(&self.write)],
-            _ => vec![stats(&self.read)],
-        }
+        let mut pools = vec![&self.read, &self.write, &self.search.pool];
+        // What shares the connections of another pool has its name.
+        pools.dedup_by_key(|pool| pool.name);
+        pools.dedup_by(|later, first| later.name == first.name);
+        pools.into_iter().map(stats).collect()
     }
 }
 

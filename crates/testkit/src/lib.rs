@@ -4,6 +4,7 @@
 
 mod clock;
 mod database;
+mod logs;
 mod org;
 mod platform;
 pub mod postgres;

@@ -88,6 +88,30 @@ fn github(login: &str, id: u64) -> Value {
 }
 
 on_both_databases! {
+    async fn links_come_page_by_page_in_the_order_in_which_they_were_made(database: Database) {
+        let platform = kici_testkit::TestPlatform::start(&database).await.unwrap();
+        let org = TestOrg::create(&platform, "Acme").await.unwrap();
+        for (n, provider) in ["gitlab", "bitbucket", "github"].into_iter().enumerate() {
+            let add = format!(
+                "INSERT INTO identity_links (id, user_id, provider, provider_username, link_method, linked_at) \
+                 VALUES ('idl_{n}', '{}', '{provider}', 'x', 'oidc', '2020-01-01T00:00:0{n}+00:00')",
+                org.owner
+            );
+            kici_migration::execute(database.url(), &add).await.unwrap();
+        }
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let url = platform.url(&format!("/api/v1/identity-links?limit=1{cursor}"));
+            let page = platform.http().get(url).bearer_auth(&org.token).send().await.unwrap();
+            let page = body(page).await;
+            let links = page["identityLinks"].as_array().unwrap();
+            seen.extend(links.iter().map(|link| link["provider"].as_str().unwrap().to_owned()));
+            let Some(next) = page["nextCursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(seen, ["gitlab", "bitbucket", "github"]);
+    }
+
     async fn an_account_is_linked_when_it_is_told_and_unlinked_by_its_person(database: Database) {
         let stage = Stage::new(&database).await;
         let ada = stage.sign_in("ada", github("ada-l", 7)).await;

@@ -60,6 +60,7 @@ mod restart;
 mod roles;
 mod round_trips;
 mod samples;
+mod searches;
 mod secrets;
 mod service;
 mod service_accounts;
