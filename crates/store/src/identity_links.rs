@@ -196,9 +196,7 @@ pub(crate) fn to(account: &Account) -> sea_orm::Select<row::Entity> {
     if let Some(id) = &account.id {
         same = same.add(row::Column::ProviderUserId.eq(id.as_str()));
     }
-    row::Entity::find()
-        .filter(row::Column::Provider.eq(account.provider.as_str()))
-        .filter(same)
+    row::Entity::find().filter(row::Column::Provider.eq(account.provider.as_str())).filter(same)
 }
 
 /// What may change about a link.

@@ -12,7 +12,8 @@ use crate::connection::Pool;
 /// The state of one pool of connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolStats {
-    /// `read` and `write` on SQLite; `shared` on PostgreSQL, where both use one pool.
+    /// `read` and `write` on SQLite; `shared` on PostgreSQL, where both use one pool. `search` where
+    /// searches have connections of their own.
     pub name: &'static str,
     /// The most connections that it opens.
     pub max: u32,
@@ -75,10 +76,13 @@ impl Store {
     /// of the beginning of each transaction, in which SQLite's wait for its lock is included.
     #[must_use]
     pub fn pools(&self) -> Vec<PoolStats> {
-        let mut pools = vec![&self.read, &self.write, &self.search.pool];
-        // What shares the connections of another pool has its name.
-        pools.dedup_by_key(|pool| pool.name);
-        pools.dedup_by(|later, first| later.name == first.name);
+        let mut pools: Vec<&Pool> = Vec::new();
+        for pool in [&self.read, &self.write, &self.search.pool] {
+            // What shares the connections of another pool has its name.
+            if pools.iter().all(|known| known.name != pool.name) {
+                pools.push(pool);
+            }
+        }
         pools.into_iter().map(stats).collect()
     }
 }

@@ -98,13 +98,13 @@ impl Searches {
         org: &OrgId,
         statement: Statement,
     ) -> Result<Vec<QueryResult>, SearchError> {
-        let turn = tokio::time::timeout(self.wait_max, self.of_org(org).acquire_owned());
-        let Ok(Ok(turn)) = turn.await else { return Err(SearchError::Busy) };
+        let permit = tokio::time::timeout(self.wait_max, self.permit_of(org).acquire_owned());
+        let Ok(Ok(permit)) = permit.await else { return Err(SearchError::Busy) };
         let pool = self.pool.clone();
-        // A caller who hangs up does not stop a statement. In a task of its own it keeps the turn until
-        // it has ended, so that no organization gets more than one by hanging up.
+        // Dropping a request does not stop its statement. In a task of its own it holds the permit until
+        // it has ended, so that requests that were dropped do not add up.
         let search = tokio::spawn(async move {
-            let _turn = turn;
+            let _permit = permit;
             pool.query_all_raw(statement).await
         });
         match search.await {
@@ -113,14 +113,14 @@ impl Searches {
         }
     }
 
-    /// The one place for a search of `org`.
-    fn of_org(&self, org: &OrgId) -> Arc<Semaphore> {
+    /// The one permit for a search of `org`.
+    fn permit_of(&self, org: &OrgId) -> Arc<Semaphore> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.retain(|_, place| place.strong_count() > 0);
+        running.retain(|_, permit| permit.strong_count() > 0);
         running.get(org).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let place = Arc::new(Semaphore::new(1));
-            running.insert(org.clone(), Arc::downgrade(&place));
-            place
+            let permit = Arc::new(Semaphore::new(1));
+            running.insert(org.clone(), Arc::downgrade(&permit));
+            permit
         })
     }
 }

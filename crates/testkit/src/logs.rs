@@ -34,8 +34,8 @@ impl Database {
     }
 
     /// Adds an entry to the audit log of `org` for each of `numbers`, the larger the newer, three of
-    /// them to a second, of what was allowed. Number 7 was done by `usr_bulk_7` to `bulk-100000007`, as
-    /// ten people take turns; each fourth is `bulk.kept`, the others are `bulk.made`.
+    /// them to a second, of what was allowed. Number 7 was done by `usr_bulk_7`, which is one of ten,
+    /// to `bulk-100000007`; each fourth is `bulk.kept`, the others are `bulk.made`.
     ///
     /// # Errors
     /// The database does not take them.

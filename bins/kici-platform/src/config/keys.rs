@@ -60,7 +60,12 @@ pub(crate) const KEYS: &[Key] = &[
         is_secret: true,
         help: "`sqlite:///PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`; for PostgreSQL on another machine with `?sslmode=verify-full`. Required.",
     },
-    key("database", "connections", Some("16"), "The most connections to the database; up to two of them are for searches alone."),
+    key(
+        "database",
+        "connections",
+        Some("16"),
+        "The most connections to the database; up to two of them are for searches alone.",
+    ),
     key(
         "oidc",
         "issuer",

@@ -49,16 +49,16 @@ fn pool_size(db: &DatabaseConnection) -> u32 {
 /// All connections for searches, taken away.
 async fn taken(store: &Store) -> Vec<DatabaseTransaction> {
     let mut taken = Vec::new();
-    for _ in 0..pool_size(&store.search.db) {
-        taken.push(store.search.db.begin().await.unwrap());
+    for _ in 0..pool_size(&store.search.pool) {
+        taken.push(store.search.pool.db.begin().await.unwrap());
     }
     taken
 }
 
-/// Waits until the one place for searches of `org` is free or taken.
+/// Waits until the permit for a search of `org` is free or taken.
 async fn until_free(store: &Store, org: &OrgId, is_free: bool) {
     let changed = async {
-        while (store.search.of_org(org).available_permits() == 1) != is_free {
+        while (store.search.permit_of(org).available_permits() == 1) != is_free {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -69,7 +69,7 @@ on_both_databases! {
     async fn searches_take_at_most_two_of_the_connections(database: Database) {
         for (connections, searching) in [(2, 1), (3, 1), (4, 2), (16, 2)] {
             let store = Store::open(database.url(), connections).await.unwrap();
-            assert_eq!(pool_size(&store.search.db), searching, "{connections}");
+            assert_eq!(pool_size(&store.search.pool), searching, "{connections}");
             assert_eq!(pool_size(&store.read), connections - searching, "{connections}");
             store.close().await.unwrap();
         }
@@ -118,16 +118,16 @@ on_both_databases! {
         let mut store = Store::open(database.url(), 8).await.unwrap();
         store.search.wait_max = Duration::from_millis(50);
         let [a, b] = ["org_a", "org_b"].map(org);
-        let place = store.search.of_org(&a).acquire_owned().await.unwrap();
+        let permit = store.search.permit_of(&a).acquire_owned().await.unwrap();
         assert!(matches!(search(&store, &a, "bulk").await, Err(SearchError::Busy)));
         assert_eq!(search(&store, &b, "bulk").await.unwrap(), 1);
-        drop(place);
+        drop(permit);
         assert_eq!(search(&store, &a, "bulk").await.unwrap(), 200);
         let running = store.search.running.lock().unwrap().clone();
-        assert!(running.values().all(|place| place.strong_count() == 0), "{running:?}");
+        assert!(running.values().all(|permit| permit.strong_count() == 0), "{running:?}");
     }
 
-    async fn hanging_up_does_not_make_room_for_another_search(database: Database) {
+    async fn a_dropped_request_holds_its_permit_until_the_statement_has_ended(database: Database) {
         fill(&database).await;
         let store = Store::open(database.url(), 4).await.unwrap();
         let (taken, a) = (taken(&store).await, org("org_a"));
@@ -138,7 +138,7 @@ on_both_databases! {
         until_free(&store, &a, false).await;
         waiting.abort();
         assert!(waiting.await.unwrap_err().is_cancelled());
-        assert_eq!(store.search.of_org(&a).available_permits(), 0);
+        assert_eq!(store.search.permit_of(&a).available_permits(), 0);
         drop(taken);
         until_free(&store, &a, true).await;
     }

@@ -246,13 +246,13 @@ on_both_databases! {
 
     async fn a_search_has_a_time_and_no_plan_that_reads_the_table(database: Database) {
         let store = Store::open(database.url(), 4).await.unwrap();
-        if store.search.db.get_database_backend() == DbBackend::Sqlite {
+        if store.search.pool.get_database_backend() == DbBackend::Sqlite {
             return;
         }
         for (name, of_search, of_read) in
             [("statement_timeout", "5s", "0"), ("enable_seqscan", "off", "on")]
         {
-            for (db, expected) in [(&store.search.db, of_search), (&store.read, of_read)] {
+            for (db, expected) in [(&store.search.pool, of_search), (&store.read, of_read)] {
                 let show = Statement::from_string(DbBackend::Postgres, format!("SHOW {name}"));
                 let row = db.query_one_raw(show).await.unwrap().unwrap();
                 assert_eq!(row.try_get::<String>("", name).unwrap(), expected);
