@@ -205,7 +205,7 @@ impl Config {
 
     /// Where the master keys are, or where one is made.
     pub(crate) fn master_keys(&self) -> MasterKeySource {
-        let default = || MasterKeySource::beside(&self.database.url, self.file.as_deref());
+        let default = || MasterKeySource::beside(self.database.url.expose(), self.file.as_deref());
         self.master_keys.clone().unwrap_or_else(default)
     }
 

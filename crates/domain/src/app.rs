@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kici_model::{Clock, Entropy, MasterKeys};
 use kici_store::Store;
 
-use crate::Trouble;
 use crate::cursor::Cursors;
 use crate::mails::Mails;
 use crate::master_key::ServerKeys;

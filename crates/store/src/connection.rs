@@ -39,9 +39,8 @@ impl Pool {
     pub(crate) async fn begin(&self, options: TransactionOptions) -> Result<Tx, StoreError> {
         let db = self.db.clone();
         let begun = tokio::spawn(async move { db.begin_with_options(options).await });
-        let begun = async {
-            begun.await.unwrap_or_else(|broken| Err(DbErr::Custom(broken.to_string())))
-        };
+        let begun =
+            async { begun.await.unwrap_or_else(|broken| Err(DbErr::Custom(broken.to_string()))) };
         let begun = self.waits.measure(self.availability.watch(begun)).await;
         let tx = begun.inspect_err(|error| self.health.write_failed(error))?;
         let health = self.health.clone();

@@ -63,30 +63,26 @@ impl Store {
             url.parse().map_err(|error| StoreError::Other(DbErr::Custom(format!("{error}"))))?;
         let searching = Searches::share(connections);
         let (health, availability) = (Health::default(), Availability::new(&parsed));
+        let is_sqlite = parsed.sqlite_path().is_some();
+        let options = |connections| match is_sqlite {
+            true => sqlite(url, connections),
+            false => postgres(url, connections, &health),
+        };
         let pool = |name, db| {
-            let searching = Searches::share(connections);
-        let (health, availability) = (health.clone(), availability.clone());
+            let (health, availability) = (health.clone(), availability.clone());
             Pool { db, health, availability, waits: Waits::default(), name }
         };
-        let (read, write) = if parsed.sqlite_path().is_some() {
+        let db = Database::connect(options(connections - searching)).await?;
+        let (read, write) = if is_sqlite {
             // One writer: SQLite has no more, and waiting in our queue is fairer than in its lock.
-            let write = pool("write", Database::connect(sqlite(url, 1)).await?);
-            let readers = connections - searching;
-            (pool("read", Database::connect(sqlite(url, readers)).await?), write)
+            (pool("read", db), pool("write", Database::connect(options(1)).await?))
         } else {
-            let options = postgres(url, connections - searching, &health);
-            let both = pool("shared", Database::connect(options).await?);
+            let both = pool("shared", db);
             (both.clone(), both)
         };
         let search = match searching {
             0 => read.clone(),
-            _ if parsed.sqlite_path().is_some() => {
-                pool("search", search::connect(sqlite(url, searching), &health).await?)
-            }
-            _ => {
-                let options = postgres(url, searching, &health);
-                pool("search", search::connect(options, &health).await?)
-            }
+            _ => pool("search", search::connect(options(searching), &health).await?),
         };
         let (search, changes) = (Searches::new(search), Changes::default());
         Ok(Self { read, write, search, health, changes, connections })

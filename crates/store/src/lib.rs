@@ -59,6 +59,6 @@ pub use org_chart::MayCompare;
 pub use pools::PoolStats;
 pub use prepare::UnusableDatabase;
 pub use roles::Lost;
-pub use server_keys::{ServerKey, StoredSecret};
 pub use search::SearchError;
+pub use server_keys::{ServerKey, StoredSecret};
 pub use tx::{RecordTx, WriteTx};

@@ -37,6 +37,7 @@ fn event(world: &World) -> (Granted<perm::EventLogWrite, kici_model::OrgId>, Eve
         body_bytes: 0,
         body_hash: String::new(),
         client_ip: None,
+        times: 1,
         received_at: now(),
     };
     (owner(&world.org).require::<perm::EventLogWrite>().unwrap(), event)
