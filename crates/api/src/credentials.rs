@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kici_domain::App;
-use kici_domain::access::{Caller, Operation, Presents};
+use kici_domain::access::{Caller, CallerObserver, Operation, Presents};
 use kici_model::text::RequestId;
 use kici_rbac::Need;
 use poem::PathPattern;
@@ -15,6 +15,7 @@ use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use crate::cookies;
 use crate::document::MARK;
 use crate::problem::ApiError;
+use crate::rate_limits::RequestLimits;
 use crate::request_id;
 
 const SCHEME: &str = "bearer";
@@ -26,6 +27,7 @@ pub(crate) struct Knock<'a> {
     presents: Option<Presents<'a>>,
     request_id: &'a RequestId,
     operation: Operation,
+    limits: Option<&'a RequestLimits>,
 }
 
 impl<'a> Knock<'a> {
@@ -38,7 +40,8 @@ impl<'a> Knock<'a> {
         }
         let pattern = request.data::<PathPattern>().map(|pattern| pattern.0.clone());
         let operation = Operation::new(name(request.method()), pattern.unwrap_or_default());
-        Ok(Self { app, presents, request_id: request_id::of(request)?, operation })
+        let limits = request.data::<Arc<RequestLimits>>().map(|limits| &**limits);
+        Ok(Self { app, presents, request_id: request_id::of(request)?, operation, limits })
     }
 
     /// A browser, which is known by its cookie whatever else it sends. A page of ours has made it ask,
@@ -51,8 +54,17 @@ impl<'a> Knock<'a> {
     }
 
     pub(crate) fn caller(&self) -> Caller<'_> {
-        let Self { presents, request_id, operation, .. } = self;
-        Caller { presents: *presents, request_id, operation }
+        let Self { presents, request_id, operation, limits, .. } = self;
+        let observer = limits.map(|limits| limits as &dyn CallerObserver);
+        Caller { presents: *presents, request_id, operation, observer }
+    }
+
+    /// Checks the rates of the person and the organization, once they are known.
+    ///
+    /// # Errors
+    /// Returns 429 if one of them has none left.
+    pub(crate) fn check_rates(&self) -> Result<(), ApiError> {
+        self.limits.map_or(Ok(()), RequestLimits::check)
     }
 }
 

@@ -53,5 +53,5 @@ pub use cors::{Origin, OriginError};
 pub use document::{Operation, document, operations};
 pub use error_codes::ERROR_CODES;
 pub use metrics::metrics;
-pub use rate_limits::RateLimits;
+pub use rate_limits::{RateLimits, network as client_network};
 pub use routes::{Platform, routes};

@@ -1,61 +1,50 @@
 //! `GET /ws`: the upgrade to a WebSocket, and a socket as the link sees one.
 
+mod pending;
 mod upgrade;
 
 use std::future::ready;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{SinkExt, StreamExt};
 use kici_link::{Frame, Received};
 use poem::web::Data;
 use poem::{Request, Response, Result, handler};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::client_ip;
-use crate::problem::ApiError;
+use crate::rate_limits::sender;
 use crate::routes::Platform;
+use pending::Pending;
+pub(crate) use pending::PendingLinks;
 use upgrade::Upgrade;
 
 /// A close without a number (RFC 6455, 7.4.1).
 const NO_CODE: u16 = 1005;
 
-/// Somebody who has not told who they are; there are only so many, and little is read of each.
-struct Stranger {
-    _place: OwnedSemaphorePermit,
-    is_known: Arc<AtomicBool>,
-}
-
-/// The link drops it once it knows who is there.
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        self.is_known.store(true, Ordering::Release);
-    }
-}
-
 /// Upgrades; who it is and what it may do is told by the first frame.
 #[handler]
 pub(crate) fn connect(request: &Request, platform: Data<&Arc<Platform>>) -> Result<Response> {
     let upgrade = Upgrade::of(request)?;
-    let place = platform
-        .strangers
-        .clone()
-        .try_acquire_owned()
-        .map_err(|_| ApiError::busy("Too many connections have not told yet who they are"))?;
-    let is_known = Arc::new(AtomicBool::new(false));
-    let stranger = Stranger { _place: place, is_known: is_known.clone() };
-    let (app, hub) = (platform.app.clone(), platform.hub.clone());
     let from = client_ip::of(request, &platform.trusted_proxies);
-    Ok(upgrade.then(is_known, async move |socket| {
+    let address = sender(request, &platform);
+    let pending = Pending::begin(&platform.pending_links, &platform.limiter, address)?;
+    let credential = pending.credential();
+    let (app, hub, limiter) =
+        (platform.app.clone(), platform.hub.clone(), platform.limiter.clone());
+    Ok(upgrade.then(pending.is_known(), async move |socket| {
         let (outgoing, incoming) = socket.split();
         let incoming = incoming.filter_map(|message| ready(received(message)));
         let outgoing = outgoing.with(|frame| ready(Ok::<_, Error>(message(frame))));
-        kici_link::serve(app, hub, Box::pin(incoming), Box::pin(outgoing), stranger, from).await;
+        kici_link::serve(app, hub, Box::pin(incoming), Box::pin(outgoing), pending, from).await;
+        // It comes back soon, and must not pay for what others at its address do.
+        if let Some(credential) = credential.get() {
+            limiter.note(*credential);
+        }
     }))
 }
 

@@ -54,7 +54,9 @@ macro_rules! door {
                 _: ExtractParamOptions<()>,
             ) -> Result<Self> {
                 let knock = Knock::of(request)?;
-                let entered: $inner = $enter(request, &knock).await.map_err(ApiError::from)?;
+                let entered = $enter(request, &knock).await;
+                knock.check_rates()?;
+                let entered: $inner = entered.map_err(ApiError::from)?;
                 let actor: fn(&$inner) -> Option<&Actor> = $actor;
                 if let Some(actor) = actor(&entered) {
                     idempotency::claim(request, actor).await?;

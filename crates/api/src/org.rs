@@ -67,6 +67,7 @@ impl<'a, P: Permission> ApiExtractor<'a> for Org<P> {
         let knock = credentials::Knock::of(request)?;
         let org = request.raw_path_param(options.name).unwrap_or_default();
         let entered = access::enter::<P>(knock.app, knock.caller(), org).await;
+        knock.check_rates()?;
         let org = entered.map_err(ApiError::from)?;
         denials::entered(request, || org.entered());
         idempotency::claim(request, org.actor()).await?;

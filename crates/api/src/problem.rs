@@ -86,6 +86,7 @@ const fn status(kind: Kind) -> StatusCode {
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::Stale => StatusCode::PRECONDITION_FAILED,
         Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Kind::Busy | Kind::Contention => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Bug => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -161,6 +162,7 @@ impl<F: Fault + 'static> From<&F> for ApiError {
                 let error = Self { is_contention: fault.kind() == Kind::Contention, ..error };
                 error.with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
             }
+            Kind::TooMany => error.with_header(header::RETRY_AFTER, HeaderValue::from_static("60")),
             _ => error,
         }
     }

@@ -1,25 +1,31 @@
-//! How often anybody may ask: a token bucket for each credential, for reads and for writes, one for
-//! each address whose tokens open nothing, and for deliveries one for each source, and for each address
-//! and organization. In the memory of this process.
+//! How often anybody may ask: token buckets for each credential, person and organization, for reads and
+//! for writes, one for each address whose credentials don't work, and for deliveries one for each source,
+//! and for each address and organization. In the memory of this process.
 
 mod buckets;
+mod callers;
 mod deliveries;
+mod failures;
 mod verified_networks;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Request, Response, Result};
 
 use buckets::Buckets;
 pub(crate) use buckets::Left;
+use callers::{ORG_FACTOR, PERSON_FACTOR, Rates};
+pub(crate) use callers::RequestLimits;
 pub(crate) use deliveries::CountedDelivery;
 use deliveries::Deliveries;
+use failures::Failures;
+pub(crate) use failures::Reservation;
 
 use crate::client_ip;
 use crate::credentials;
@@ -73,9 +79,14 @@ impl RateLimits {
 
 /// The buckets of one server.
 pub(crate) struct Limiter {
-    reads: Option<Buckets<u64>>,
-    writes: Option<Buckets<u64>>,
-    failures: Option<Buckets<IpAddr>>,
+    credentials: Rates,
+    people: Rates,
+    orgs: Rates,
+    /// Credentials that open nothing.
+    failures: Option<Arc<Failures>>,
+    /// Codes that the identity provider refuses. Counted apart, so that a program with a wrong token does
+    /// not stop sign-ins from its address.
+    sign_ins: Option<Arc<Failures>>,
     sources: Option<Buckets<u64>>,
     senders: Option<Buckets<u64>>,
     /// Addresses that post to what is not there.
@@ -103,9 +114,11 @@ impl Limiter {
         let at_once = |limit: Option<NonZeroU32>| limit.unwrap_or(NonZeroU32::MIN);
         let (deliveries, from_address) = (limits.deliveries, limits.deliveries_from_address);
         Self {
-            reads: Buckets::new(limits.reads, limits.burst),
-            writes: Buckets::new(limits.writes, limits.burst),
-            failures: Buckets::new(limits.failures, at_once(limits.failures)),
+            credentials: Rates::new(&limits, NonZeroU32::MIN),
+            people: Rates::new(&limits, PERSON_FACTOR),
+            orgs: Rates::new(&limits, ORG_FACTOR),
+            failures: Failures::new(limits.failures),
+            sign_ins: Failures::new(limits.failures),
             sources: Buckets::new(deliveries, at_once(deliveries)),
             senders: Buckets::new(from_address, at_once(from_address)),
             strays: Buckets::new(from_address, at_once(from_address)),
@@ -117,12 +130,17 @@ impl Limiter {
 
     /// Forgets the buckets that are full again.
     pub(crate) fn forget(&self) {
-        let hashed = [&self.reads, &self.writes, &self.sources, &self.senders];
-        for buckets in hashed.into_iter().flatten() {
+        for rates in [&self.credentials, &self.people, &self.orgs] {
+            rates.forget();
+        }
+        for failures in [&self.failures, &self.sign_ins].into_iter().flatten() {
+            failures.forget();
+        }
+        for buckets in [&self.sources, &self.senders].into_iter().flatten() {
             buckets.forget();
         }
-        for buckets in [&self.failures, &self.strays].into_iter().flatten() {
-            buckets.forget();
+        if let Some(strays) = &self.strays {
+            strays.forget();
         }
         self.deliveries.forget();
         self.known().retain(|_, at| at.elapsed() < KNOWN);
@@ -136,111 +154,178 @@ impl Limiter {
         self.known().get(&key).is_some_and(|at| at.elapsed() < KNOWN)
     }
 
-    fn note(&self, key: u64) {
+    pub(crate) fn note(&self, key: u64) {
         let mut known = self.known();
         if known.len() < MOST_KNOWN || known.contains_key(&key) {
             known.insert(key, Instant::now());
+        }
+    }
+
+    /// The key by which a credential is counted and remembered.
+    fn key_of(&self, credential: &str) -> u64 {
+        self.hasher.hash_one(credential)
+    }
+}
+
+/// A credential that is about to be checked. Dropped, it counts as a failure of its address.
+pub(crate) struct Check {
+    limiter: Arc<Limiter>,
+    key: u64,
+    address: IpAddr,
+    /// Whether the credential has worked lately; then nothing is reserved.
+    is_known: bool,
+    reservation: Option<Reservation>,
+}
+
+impl Check {
+    /// The key by which the credential is remembered.
+    pub(crate) fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// The credential works.
+    pub(crate) fn pass(self) {
+        self.limiter.note(self.key);
+        self.refund();
+    }
+
+    /// Gives the token back: it is not known whether the credential works, or nothing was gained by it.
+    pub(crate) fn refund(self) {
+        if let Some(reservation) = self.reservation {
+            reservation.refund();
+        }
+    }
+
+    /// The credential does not work.
+    pub(crate) fn fail(self) {
+        if self.is_known {
+            self.limiter.known().remove(&self.key);
+            if let Some(failures) = &self.limiter.failures {
+                failures.count(self.address);
+            }
         }
     }
 }
 
 /// A request of the API that is counted.
 pub(crate) struct Counted {
-    address: Option<IpAddr>,
-    key: Option<u64>,
-    left: Option<Left>,
-    /// Whether its credential has worked lately.
+    /// `None` once it is settled, and where no credential was presented.
+    check: Option<Check>,
+    limits: Arc<RequestLimits>,
+    /// Whether a credential was presented.
+    pub(crate) has_credential: bool,
+    /// Whether it has worked lately.
     pub(crate) is_known: bool,
 }
 
 impl Limiter {
-    /// Counts a request of the API.
+    /// Counts a request of the API. Where its credential has not worked lately, a failure is counted for
+    /// its address beforehand, until [`Counted::settle`].
     ///
     /// # Errors
-    /// Its sender has asked too often.
-    pub(crate) fn count(&self, request: &Request, platform: &Platform) -> Result<Counted> {
-        let key = credentials::presented(request, &platform.app);
-        let key = key.map(|token| self.hasher.hash_one(token));
-        let is_known = key.is_some_and(|key| self.is_known(key));
-        let address = self.address(request, platform, is_known)?;
-        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        let bucket = if is_read { &self.reads } else { &self.writes };
-        let left = bucket.as_ref().zip(key).map(|(bucket, key)| bucket.take(key));
-        if let Some(left) = left.filter(|left| left.is_empty) {
-            let kind = if is_read { "read" } else { "changed something" };
-            let text = format!("This token has {kind} more than {} times a minute", left.limit);
-            return Err(too_many(&text, left.reset).with_headers(left.told()).into());
-        }
-        Ok(Counted { address, key, left, is_known })
-    }
-
-    /// The address of who shows a credential, which has to have worked lately where too much from there
-    /// has failed.
-    ///
-    /// # Errors
-    /// It has not.
-    pub(crate) fn guest(&self, request: &Request, platform: &Platform) -> Result<Option<IpAddr>> {
-        let key = credentials::presented(request, &platform.app);
-        let is_known = key.is_some_and(|token| self.is_known(self.hasher.hash_one(token)));
-        self.address(request, platform, is_known)
-    }
-
-    fn address(
-        &self,
-        request: &Request,
+    /// Its sender has asked too often, or too much from its address has failed.
+    pub(crate) async fn count(
+        self: &Arc<Self>,
+        request: &mut Request,
         platform: &Platform,
-        is_known: bool,
-    ) -> Result<Option<IpAddr>> {
-        if is_known { Ok(sender(request, platform)) } else { self.stranger(request, platform) }
+    ) -> Result<Counted> {
+        let limits = Arc::new(RequestLimits::new(self.clone(), request));
+        request.set_data(limits.clone());
+        let Some(credential) = credentials::presented(request, &platform.app) else {
+            return Ok(Counted { check: None, limits, has_credential: false, is_known: false });
+        };
+        let address = sender(request, platform);
+        let check = self.check(credential, address).await?;
+        let is_known = check.is_known;
+        limits.take_credential(check.key)?;
+        Ok(Counted { check: Some(check), limits, has_credential: true, is_known })
     }
 
-    /// The address of somebody who has shown nothing yet.
+    /// Counts a failure for `address` before `credential` is looked up, unless it has worked lately.
     ///
     /// # Errors
     /// Too much from there has failed.
-    pub(crate) fn stranger(
-        &self,
-        request: &Request,
-        platform: &Platform,
-    ) -> Result<Option<IpAddr>> {
-        let address = sender(request, platform);
-        match self.failures.as_ref().zip(address) {
-            Some((failures, address)) if failures.is_spent(&address) => {
-                let text = "Too many requests from this address have failed to say who sends them";
-                Err(too_many(text, 60).into())
+    pub(crate) async fn check(
+        self: &Arc<Self>,
+        credential: &str,
+        address: IpAddr,
+    ) -> Result<Check, ApiError> {
+        let (limiter, address) = (self.clone(), network(address));
+        let key = self.key_of(credential);
+        let reservation = match &self.failures {
+            Some(failures) if !self.is_known(key) => {
+                let reserved = failures.reserve(address, || self.is_known(key)).await;
+                reserved.map_err(|_| {
+                    let text = "Too many requests from this address had a credential that does not \
+                                work; only those that have worked lately are served";
+                    too_many(text, 60)
+                })?
             }
-            _ => Ok(address),
-        }
+            _ => None,
+        };
+        let is_known = self.is_known(key);
+        Ok(Check { limiter, key, address, is_known, reservation })
     }
 
-    /// Counts that somebody has failed to say who they are.
-    pub(crate) fn failed(&self, address: Option<IpAddr>) {
-        if let Some((failures, address)) = self.failures.as_ref().zip(address) {
-            failures.take(address);
-        }
+    /// The same for the code of a sign-in, which the provider is asked about.
+    ///
+    /// # Errors
+    /// Too many from `address` have failed.
+    pub(crate) async fn check_sign_in(
+        &self,
+        address: IpAddr,
+    ) -> Result<Option<Reservation>, ApiError> {
+        let Some(sign_ins) = &self.sign_ins else { return Ok(None) };
+        let reserved = sign_ins.reserve(network(address), || false).await;
+        reserved.map_err(|_| too_many("Too many sign-ins from this address have failed", 60))
     }
+}
 
+impl Counted {
     /// Learns from the answer, and tells in it what is left.
-    pub(crate) fn answered(&self, counted: &Counted, response: &mut Response) {
-        match (response.status(), counted.key) {
-            (StatusCode::UNAUTHORIZED, _) => self.failed(counted.address),
-            // A body that does not come holds memory all the same.
-            (StatusCode::REQUEST_TIMEOUT, _) if !counted.is_known => self.failed(counted.address),
-            // Any other answer may have come before anybody looked at the token.
-            (status, Some(key)) if status.is_success() => self.note(key),
-            _ => {}
+    pub(crate) fn settle(&mut self, answered: &mut Result<Response>) {
+        let status = match answered {
+            Ok(response) => response.status(),
+            Err(error) => error.status(),
+        };
+        if let Some(check) = self.check.take() {
+            match status {
+                _ if self.limits.is_authenticated() => check.pass(),
+                StatusCode::UNAUTHORIZED => check.fail(),
+                // A browser was sent here by another site, and nothing was looked up.
+                StatusCode::FORBIDDEN => check.refund(),
+                status if status.is_server_error() => check.refund(),
+                // The credential was not looked up: an unknown path, or a body that does not come.
+                _ => drop(check),
+            }
         }
-        response.headers_mut().extend(counted.left.into_iter().flat_map(Left::told));
+        if let Ok(response) = answered {
+            self.limits.tell(response);
+        }
     }
+}
+
+/// A request whose client hangs up counts as a failure unless it had authenticated.
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(check) = self.check.take()
+            && self.limits.is_authenticated()
+        {
+            check.pass();
+        }
+    }
+}
+
+/// The address of the client; that of no network for a connection that has none.
+pub(crate) fn sender(request: &Request, platform: &Platform) -> IpAddr {
+    let address = client_ip::of(request, &platform.trusted_proxies);
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// Whose failures are counted together. Who has an address of IPv6 has as many as they like, but of one
 /// network of 64 bits.
-fn sender(request: &Request, platform: &Platform) -> Option<IpAddr> {
-    client_ip::of(request, &platform.trusted_proxies).map(network)
-}
-
-fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
         IpAddr::V4(_) => address,

@@ -24,6 +24,7 @@ use crate::event_log::EventLog;
 use crate::health::Health;
 use crate::identity_links::IdentityLinks;
 use crate::invites::{Invites, PendingInvites};
+use crate::link::PendingLinks;
 use crate::members::Members;
 use crate::orchestrator_keys::{OrchestratorKeys, OwnOrchestratorKeys};
 use crate::orchestrators::Orchestrators;
@@ -31,7 +32,7 @@ use crate::orgs::{NewOrgs, Orgs};
 use crate::permissions::Permissions;
 use crate::personal_tokens::PersonalTokens;
 use crate::problem::ApiError;
-use crate::rate_limits::{Limiter, RateLimits};
+use crate::rate_limits::{Counted, Limiter, RateLimits};
 use crate::retry::Retries;
 use crate::roles::Roles;
 use crate::service_accounts::ServiceAccounts;
@@ -70,8 +71,8 @@ pub struct Platform {
     pub(crate) unauthenticated_bodies: Arc<BodyBudget>,
     /// How often anybody may ask.
     pub(crate) limiter: Arc<Limiter>,
-    /// Connections that have not told yet who they are.
-    pub strangers: Arc<Semaphore>,
+    /// Links that have not authenticated.
+    pub(crate) pending_links: Arc<PendingLinks>,
 }
 
 impl Platform {
@@ -96,9 +97,10 @@ impl Platform {
     }
 
     /// A platform with the usual bounds: 512 MiB of bodies of webhooks, 64 MiB and
-    /// 32 MiB of others, 1,000 strangers.
+    /// 32 MiB of others.
     #[must_use]
     pub fn new(app: Arc<App>, hub: Arc<Hub>) -> Self {
+        let pending_links = PendingLinks::new(hub.limits());
         Self {
             app,
             hub,
@@ -110,7 +112,7 @@ impl Platform {
             bodies: BodyBudget::for_deliveries(),
             api_bodies: BodyBudget::for_api(),
             unauthenticated_bodies: BodyBudget::for_unauthenticated(),
-            strangers: Arc::new(Semaphore::new(1_000)),
+            pending_links: Arc::new(pending_links),
         }
     }
 
@@ -225,8 +227,7 @@ pub fn routes(
     if let Some((path, endpoint)) = extra {
         routes = routes.nest(path, endpoint);
     }
-    let root = root_routes(&platform);
-    Entrance { next: routes.nest_no_strip("/", root), platform }
+    Entrance { next: routes.nest_no_strip("/", root_routes()), platform }
 }
 
 /// What every request goes through. One value, not a layer of the framework for each step: a layer
@@ -274,40 +275,40 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Counter<E> {
 
     async fn call(&self, mut request: Request) -> Result<Response> {
         let limiter = &self.platform.limiter;
-        let counted = limiter.count(&request, &self.platform)?;
+        let mut counted = limiter.count(&mut request, &self.platform).await?;
         let watch = denials::watch(&mut request);
-        let answered = match self.arrived(&mut request, counted.is_known).await {
+        let answered = match self.arrived(&mut request, &counted).await {
             Ok(()) => self.answer(request).await,
             Err(refused) => Err(refused),
         };
         if let Some(watch) = watch {
             watch.answered(&self.platform.app, &answered);
         }
-        match answered {
-            Ok(mut response) => {
-                limiter.answered(&counted, &mut response);
-                Ok(response)
-            }
-            Err(error) if error.is_from_response() => {
-                let mut response = error.into_response();
-                limiter.answered(&counted, &mut response);
-                Ok(response)
-            }
+        let mut answered = match answered {
+            Err(error) if error.is_from_response() => Ok(error.into_response()),
             // What the framework refuses by itself gets its body further out.
-            Err(error) => Err(error),
-        }
+            other => other,
+        };
+        counted.settle(&mut answered);
+        answered
     }
 }
 
 impl<E: Endpoint<Output = Response> + 'static> Counter<E> {
     /// Most requests have no body: nothing to wait for, and no memory to set aside.
-    async fn arrived(&self, request: &mut Request, is_known: bool) -> Result<()> {
+    async fn arrived(&self, request: &mut Request, counted: &Counted) -> Result<()> {
         let body = request.take_body();
         if body.is_empty() {
             return Ok(());
         }
+        if !counted.has_credential {
+            // It is answered 401, or 404, whatever the body is: that must not take memory from others.
+            body::discard(body).await;
+            return Ok(());
+        }
         let platform = &self.platform;
         let network = client_ip::of(request, &platform.trusted_proxies).map(client_ip::network);
+        let is_known = counted.is_known;
         let credential = credentials::presented(request, &platform.app).filter(|_| is_known);
         let budget = match is_known {
             true => &platform.api_bodies,
@@ -341,35 +342,11 @@ impl<E: Endpoint<Output = Response> + 'static> Counter<E> {
     }
 }
 
-/// What somebody goes through who signs in: the provider is asked on their behalf, so who fails too
-/// often waits.
-struct SigningIn<E> {
-    next: E,
-    platform: Arc<Platform>,
-}
-
-impl<E: Endpoint> Endpoint for SigningIn<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> Result<Response> {
-        let limiter = &self.platform.limiter;
-        let address = limiter.stranger(&request, &self.platform)?;
-        let answered = self.next.call(request).await.map(IntoResponse::into_response);
-        let status = answered.as_ref().map_or_else(poem::Error::status, Response::status);
-        if !status.is_redirection() {
-            limiter.failed(address);
-        }
-        answered
-    }
-}
-
-fn root_routes(platform: &Arc<Platform>) -> impl Endpoint<Output = Response> + 'static {
-    let login = SigningIn { next: get(sign_in::login), platform: platform.clone() };
-    let callback = SigningIn { next: get(sign_in::callback), platform: platform.clone() };
+fn root_routes() -> impl Endpoint<Output = Response> + 'static {
     Route::new()
         .at("/ws", get(link::connect))
-        .at("/auth/login", login)
-        .at("/auth/callback", callback)
+        .at("/auth/login", get(sign_in::login))
+        .at("/auth/callback", get(sign_in::callback))
         .at("/openapi.json", get(openapi))
         .at("/docs", get(docs))
         .nest("/", root().into_endpoint())

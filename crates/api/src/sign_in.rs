@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use kici_domain::sign_in::{self, Callback};
+use kici_domain::ports::IdentityError;
+use kici_domain::sign_in::{self, Callback, SignInError};
 use kici_domain::{App, sessions};
 use kici_model::text::MachineName;
 use poem::http::{HeaderValue, StatusCode, header};
@@ -19,10 +20,11 @@ use poem_openapi::{
 use serde::Deserialize;
 
 use crate::body::{Body, Fields, Form};
-use crate::cookies::Cookie;
+use crate::cookies::{self, Cookie};
 use crate::credentials::Knock;
 use crate::me::Arrival;
 use crate::problem::ApiError;
+use crate::rate_limits::sender;
 use crate::request_id;
 use crate::routes::{Platform, Tag};
 
@@ -101,11 +103,20 @@ impl<'a> ApiExtractor<'a> for Leaving {
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
         let platform = Platform::of(request)?;
-        let address = platform.limiter.guest(request, platform)?;
         let knock = Knock::of_browser(request)?;
-        if !sessions::end(knock.app, knock.caller()).await.map_err(ApiError::from)? {
-            platform.limiter.failed(address);
+        let check = match cookies::session(request, knock.app) {
+            Some(session) => {
+                Some(platform.limiter.check(session, sender(request, platform)).await?)
+            }
+            None => None,
+        };
+        let ended = sessions::end(knock.app, knock.caller()).await;
+        match (check, &ended) {
+            (Some(check), Ok(false)) => check.fail(),
+            (Some(check), _) => check.refund(),
+            (None, _) => {}
         }
+        ended.map_err(ApiError::from)?;
         Ok(Self { forget: Cookie::Session.forget(knock.app)? })
     }
 }
@@ -158,6 +169,7 @@ pub(crate) async fn callback(
     query: Query<Coming>,
     request: &Request,
     app: Data<&Arc<App>>,
+    platform: Data<&Arc<Platform>>,
 ) -> Result<Response> {
     let Coming { state, code, error, iss } = query.0;
     let callback = Callback {
@@ -170,7 +182,17 @@ pub(crate) async fn callback(
         user_agent: request.header(header::USER_AGENT),
         request_id: request_id::of(request)?,
     };
-    let finished = sign_in::finish(&app, callback).await.map_err(ApiError::from)?;
+    // Without the cookie of a sign-in nothing is presented: other sites can send browsers here.
+    let check = match callback.kept {
+        Some(_) => platform.limiter.check_sign_in(sender(request, &platform)).await?,
+        None => None,
+    };
+    let finished = sign_in::finish(&app, callback).await;
+    match (check, &finished) {
+        (_, Err(SignInError::Identity(IdentityError::Refused(_)))) | (None, _) => {}
+        (Some(check), _) => check.refund(),
+    }
+    let finished = finished.map_err(ApiError::from)?;
     let cookies =
         [Cookie::Session.keep(&app, finished.session.reveal())?, Cookie::SignIn.forget(&app)?];
     redirect(&finished.return_to, cookies)

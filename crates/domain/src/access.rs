@@ -7,6 +7,7 @@
 mod arrival;
 mod error;
 mod link;
+mod observer;
 mod person;
 mod present;
 
@@ -28,6 +29,7 @@ pub use arrival::{Arrival, arrive};
 pub(crate) use arrival::{arrived, settle};
 pub use error::EnterError;
 pub use link::{Link, enter_link, is_still_valid};
+pub use observer::{CallerObserver, CountedAs};
 pub use person::{Bounds, Interactive, Me, enter_interactive, enter_person};
 pub use present::Presents;
 pub(crate) use present::log_provider;
@@ -44,6 +46,8 @@ pub struct Caller<'a> {
     pub request_id: &'a RequestId,
     /// What they ask for.
     pub operation: &'a Operation,
+    /// Counts the request once it is known who sends it.
+    pub observer: Option<&'a dyn CallerObserver>,
 }
 
 /// What somebody asks for, such as `DELETE /orgs/:org/teams/:team`; for the audit log. Nothing is
@@ -147,8 +151,12 @@ impl<P: Permission> Org<P> {
     pub(crate) async fn begin(&self, app: &App) -> Result<(WriteTx, Self), EnterError> {
         let mut tx = app.store.write().await?;
         let known = tx.known(&self.presented, self.id()).await?.ok_or(EnterError::Unknown)?;
-        let caller =
-            Caller { presents: None, request_id: &self.request_id, operation: &self.operation };
+        let caller = Caller {
+            presents: None,
+            request_id: &self.request_id,
+            operation: &self.operation,
+            observer: None,
+        };
         let org = Self::of(app, known, self.presented.clone(), caller)?;
         Ok((tx, org))
     }

@@ -22,6 +22,8 @@ pub enum Kind {
     Stale,
     /// It was understood and refused.
     Invalid,
+    /// Too many requests have come from this caller.
+    TooMany,
     /// Try again later.
     Busy,
     /// The database ended the transaction in favor of another one; the same can succeed at once.

@@ -62,6 +62,12 @@ impl Hub {
         Self { limits, clock, entropy, live: Mutex::default(), sessions: TaskTracker::new() }
     }
 
+    /// The limits of the link.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Says goodbye to everybody with 1001 and waits until the last session has ended. Deliveries
     /// must be through by then: end the HTTP server first.
     pub async fn leave(&self) {

@@ -16,5 +16,5 @@ mod socket;
 
 pub use hub::Hub;
 pub use limits::Limits;
-pub use session::{LARGEST_FRAME, serve};
+pub use session::{LARGEST_FRAME, TokenCheck, Unauthenticated, serve};
 pub use socket::{Frame, Received};

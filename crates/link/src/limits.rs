@@ -9,6 +9,11 @@ use crate::session::LARGEST_FRAME;
 pub struct Limits {
     /// How long a new connection may take to authenticate.
     pub authentication: Duration,
+    /// How many connections may be unauthenticated at a time; beyond it, the one that has been silent
+    /// longest is closed, of the network that has the most.
+    pub unauthenticated: usize,
+    /// How many of them one network (IPv4 /24, IPv6 /64) may have.
+    pub unauthenticated_per_network: usize,
     /// After how much silence a connection counts as dead.
     pub silence: Duration,
     /// For how long a connection may send nothing but nonsense.
@@ -46,6 +51,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             authentication: Duration::from_secs(5),
+            unauthenticated: 1_000,
+            unauthenticated_per_network: 500,
             silence: Duration::from_secs(180),
             nonsense: Duration::from_secs(60),
             key_check: Duration::from_secs(30),

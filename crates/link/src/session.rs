@@ -4,6 +4,7 @@ mod admission;
 mod join;
 mod news;
 mod registration;
+mod unauthenticated;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::{Frame, Hub, Received};
 
 use admission::{admit, refuse};
 pub(crate) use join::Joining;
+pub use unauthenticated::{TokenCheck, Unauthenticated};
 
 /// The largest frame that is sent, in bytes. The start of a delivery whose headers are all escaped takes
 /// less than 3 MiB; whom CI trusts has its own bound ([`Limits::news`](crate::Limits::news)).
@@ -41,33 +43,36 @@ enum End {
 /// The number of a connection that broke off (RFC 6455, 7.4.1). It is in no frame.
 const BROKEN: u16 = 1006;
 
-/// Serves one connection until it ends, whoever ends it. `stranger` is dropped once it is known who
-/// is there. `from` is its address, for the log.
-pub async fn serve<I, O, E, S>(
+/// Serves one connection until it ends, whoever ends it. `unauthenticated` is dropped once it has
+/// authenticated. `from` is its address, for the log.
+pub async fn serve<I, O, E, U>(
     app: Arc<App>,
     hub: Arc<Hub>,
     mut incoming: I,
     mut outgoing: O,
-    stranger: S,
+    unauthenticated: U,
     from: Option<IpAddr>,
 ) where
     I: Stream<Item = Result<Received, E>> + Send + Unpin,
     O: Sink<Frame> + Send + Unpin,
     E: Send,
+    U: Unauthenticated,
 {
     // Counted from the first moment, so that leaving waits for those who are just coming in.
     let _session = hub.sessions().token();
     let end = Instant::now() + hub.limits.authentication;
-    let (link, connection) = match admit(&app, &hub, &mut incoming, end).await {
+    let (link, connection) = match admit(&app, &hub, &mut incoming, end, &unauthenticated).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
-            // Who does not read holds its place among the strangers no longer than who does.
-            let end = end.max(Instant::now() + FAREWELL);
+            // Bounds the final write, so that a peer that never reads does not keep its socket. One
+            // that had to make room has no time left.
+            let least = Instant::now() + FAREWELL;
+            let end = if refusal.is_eviction() { least } else { end.max(least) };
             drop(timeout_at(end, refuse(&app, &hub, outgoing, refusal, from)).await);
             return;
         }
     };
-    drop(stranger);
+    drop(unauthenticated);
     app.metrics().link_opened();
     tracing::info!(
         org = %link.org(), connection = %connection.id, key = %link.key(), from = from.map(display),

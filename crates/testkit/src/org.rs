@@ -58,7 +58,8 @@ impl TestOrg {
         let request_id: RequestId = "test".parse()?;
         let presents = Some(Presents::Bearer(&self.token));
         let operation = Operation::new("test", Arc::default());
-        let caller = Caller { presents, request_id: &request_id, operation: &operation };
+        let caller =
+            Caller { presents, request_id: &request_id, operation: &operation, observer: None };
         Ok(access::enter::<P>(platform.app(), caller, self.id.as_str()).await?)
     }
 

@@ -120,7 +120,8 @@ async fn knock<P: Permission>(app: &App, token: &str, org: &str) -> anyhow::Resu
     let request_id: RequestId = "dev".parse()?;
     let presents = Some(Presents::Bearer(token));
     let operation = Operation::new("dev", Arc::default());
-    let caller = Caller { presents, request_id: &request_id, operation: &operation };
+    let caller =
+        Caller { presents, request_id: &request_id, operation: &operation, observer: None };
     Ok(access::enter::<P>(app, caller, org).await?)
 }
 

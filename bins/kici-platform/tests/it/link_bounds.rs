@@ -1,7 +1,9 @@
 //! What a peer of the link costs that does not read, or sends more than it should.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use kici_api::RateLimits;
 use kici_link::Limits;
 use kici_platform::Options;
 use kici_testkit::{Database, PATIENCE, TestOrg, TestPlatform};
@@ -11,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::raw::Raw;
-use crate::support::Post;
+use crate::support::{Post, problem};
 
 /// A ping of 125 bytes, masked with nothing.
 fn ping() -> Vec<u8> {
@@ -160,6 +162,90 @@ async fn a_flood_of_one_organization_is_read_slowly_and_its_answers_at_once() {
         let took = begun.elapsed();
         assert_eq!(took > Duration::from_millis(800), is_slow, "{took:?}");
     }
+}
+
+/// A platform behind a proxy.
+async fn behind_proxy(
+    database: &Database,
+    limits: Limits,
+    rate_limits: RateLimits,
+) -> TestPlatform {
+    let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let options =
+        Options { limits, rate_limits, trusted_proxies, ..TestPlatform::options(database) };
+    TestPlatform::start_with(options).await.unwrap()
+}
+
+/// From elsewhere, from the network of the flood, and from its very address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_silent_sockets_keeps_no_orchestrator_out() {
+    let database = Database::sqlite().await.unwrap();
+    let limits = Limits {
+        authentication: PATIENCE * 10,
+        unauthenticated: 20,
+        unauthenticated_per_network: 20,
+        ..Limits::default()
+    };
+    let platform = behind_proxy(&database, limits, RateLimits::none()).await;
+    let org = TestOrg::create(&platform, "Acme").await.unwrap();
+    let (_, key) = org.orchestrator_key(&platform).await.unwrap();
+    let flooding = "192.0.2.1";
+    let mut first = Raw::connect_from(&platform, flooding).await;
+    let mut flood = Vec::new();
+    for _ in 0..25 {
+        flood.push(Raw::connect_from(&platform, flooding).await);
+    }
+    // The oldest one was closed, with a reason.
+    let failure = first.next().await;
+    assert_eq!(failure["type"], "auth.failure");
+    assert!(failure["reason"].as_str().unwrap().contains("at once"), "{failure}");
+    assert_eq!(first.closed().await, 4002);
+    for from in ["198.51.100.7", "192.0.2.7", flooding] {
+        let mut orchestrator = Raw::connect_from(&platform, from).await;
+        for _ in 0..19 {
+            flood.push(Raw::connect_from(&platform, flooding).await);
+        }
+        assert_eq!(orchestrator.present(&key).await["type"], "auth.success", "{from}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_with_wrong_keys_count_against_their_address() {
+    let database = Database::sqlite().await.unwrap();
+    let rate_limits = RateLimits { failures: NonZeroU32::new(3), ..RateLimits::none() };
+    let platform = behind_proxy(&database, Limits::default(), rate_limits).await;
+    let org = TestOrg::create(&platform, "Acme").await.unwrap();
+    let (_, key) = org.orchestrator_key(&platform).await.unwrap();
+    let (_, unused) = org.orchestrator_key(&platform).await.unwrap();
+    let connect = async |from: &str, key: &str| {
+        let mut raw = Raw::connect_from(&platform, from).await;
+        let answer = raw.present(key).await;
+        match answer["type"] == "auth.success" {
+            true => None,
+            false => Some(raw.closed().await),
+        }
+    };
+    let wrong = || {
+        let entropy = kici_model::OsEntropy::default();
+        let token = kici_model::Token::new(kici_model::TokenKind::Orchestrator, &entropy);
+        token.unwrap().reveal().to_owned()
+    };
+    // A working key takes nothing of the limit, however often it comes.
+    for _ in 0..5 {
+        assert_eq!(connect("192.0.2.1", &key).await, None);
+    }
+    for _ in 0..3 {
+        assert_eq!(connect("192.0.2.1", &wrong()).await, Some(4001));
+    }
+    assert_eq!(connect("192.0.2.1", &wrong()).await, Some(4020));
+    assert_eq!(connect("192.0.2.1", &unused).await, Some(4020));
+    // One that has worked lately is accepted, and so is another one from elsewhere.
+    assert_eq!(connect("192.0.2.1", &key).await, None);
+    assert_eq!(connect("192.0.2.2", &unused).await, None);
+    // It is one limit for links and for the API.
+    let url = platform.url("/api/v1/user");
+    let request = platform.http().get(url).header("x-forwarded-for", "192.0.2.1");
+    problem(request.bearer_auth(&org.token).send().await.unwrap(), 429, "rate_limited").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

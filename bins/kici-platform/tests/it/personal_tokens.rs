@@ -101,7 +101,12 @@ on_both_databases! {
         let made = body(made).await;
         let (request_id, operation) = ("test".parse().unwrap(), Operation::new("test", Arc::default()));
         let presents = Some(Presents::Bearer(made["token"].as_str().unwrap()));
-        let caller = Caller { presents, request_id: &request_id, operation: &operation };
+        let caller = Caller {
+            presents,
+            request_id: &request_id,
+            operation: &operation,
+            observer: None,
+        };
         // They are let in, and then their token ends before they have done anything.
         let me = access::enter_person(platform.app(), caller).await.unwrap();
         let path = format!("/pats/{}", made["id"].as_str().unwrap());

@@ -5,6 +5,7 @@ use kici_testkit::{PATIENCE, TestOrg, TestPlatform};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -18,6 +19,19 @@ pub(crate) struct Raw(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Raw {
     pub(crate) async fn connect(platform: &TestPlatform) -> Self {
         Self(connect_async(platform.link_url()).await.unwrap().0)
+    }
+
+    /// As a trusted proxy connects on behalf of `address`.
+    pub(crate) async fn connect_from(platform: &TestPlatform, address: &str) -> Self {
+        let mut request = platform.link_url().into_client_request().unwrap();
+        request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
+        Self(connect_async(request).await.unwrap().0)
+    }
+
+    /// Presents `key`, and gives the answer.
+    pub(crate) async fn present(&mut self, key: &str) -> Value {
+        self.send(json!({"type": "auth.request", "token": key, "protocolVersion": 1})).await;
+        self.next().await
     }
 
     /// With a key of its own.

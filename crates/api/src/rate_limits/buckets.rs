@@ -3,17 +3,42 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::mem;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use poem::http::{HeaderName, HeaderValue};
 
+/// The most keys in one generation of a kind of buckets, about 8 MiB. Keys beyond it push out the
+/// generation before, so the least recently used ones are full again.
+const GENERATION_KEYS_MAX: usize = 100_000;
+
 /// The buckets of one kind.
 pub(super) struct Buckets<K> {
     per_minute: u32,
     burst: u32,
-    levels: Mutex<HashMap<K, Level>>,
+    levels: Mutex<Levels<K>>,
+}
+
+/// The levels that are not full, in two generations: that bounds their number, whatever clients send,
+/// at a cost per request that does not depend on it.
+struct Levels<K> {
+    current: HashMap<K, Level>,
+    previous: HashMap<K, Level>,
+}
+
+impl<K: Eq + Hash> Levels<K> {
+    fn get(&self, key: &K) -> Option<&Level> {
+        self.current.get(key).or_else(|| self.previous.get(key))
+    }
+
+    fn insert(&mut self, key: K, level: Level) {
+        if self.current.len() >= GENERATION_KEYS_MAX && !self.current.contains_key(&key) {
+            self.previous = mem::take(&mut self.current);
+        }
+        self.current.insert(key, level);
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +51,7 @@ struct Level {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Left {
     pub(super) limit: u32,
-    remaining: u64,
+    pub(super) remaining: u64,
     /// Seconds until it is full again; where it is empty, until the next request may come.
     pub(super) reset: u64,
     pub(super) is_empty: bool,
@@ -47,10 +72,11 @@ impl Left {
 impl<K: Eq + Hash> Buckets<K> {
     pub(super) fn new(per_minute: Option<NonZeroU32>, burst: NonZeroU32) -> Option<Self> {
         let (per_minute, burst) = (per_minute?.get(), burst.get());
-        Some(Self { per_minute, burst, levels: Mutex::default() })
+        let levels = Levels { current: HashMap::new(), previous: HashMap::new() };
+        Some(Self { per_minute, burst, levels: Mutex::new(levels) })
     }
 
-    fn levels(&self) -> MutexGuard<'_, HashMap<K, Level>> {
+    fn levels(&self) -> MutexGuard<'_, Levels<K>> {
         self.levels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -97,14 +123,54 @@ impl<K: Eq + Hash> Buckets<K> {
         (tokens, Left { limit: self.per_minute, remaining, reset, is_empty })
     }
 
+    /// Gives back a token that was taken.
+    pub(super) fn give_back(&self, key: K) {
+        let now = Instant::now();
+        let mut levels = self.levels();
+        let tokens = (self.filled(levels.get(&key), now) + 1.0).min(f64::from(self.burst));
+        levels.insert(key, Level { tokens, at: now });
+    }
+
     /// Forgets the buckets that are full again.
     pub(super) fn forget(&self) {
         let now = Instant::now();
-        self.levels().retain(|_, level| self.filled(Some(level), now) < f64::from(self.burst));
+        let is_spent = |level: &Level| self.filled(Some(level), now) < f64::from(self.burst);
+        let mut levels = self.levels();
+        levels.current.retain(|_, level| is_spent(level));
+        levels.previous.retain(|_, level| is_spent(level));
     }
 }
 
 /// A number that is none too large and not negative, without its fraction.
 fn whole(number: f64) -> u64 {
     Duration::try_from_secs_f64(number).map_or(0, |whole| whole.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_keys_is_bounded_and_recent_ones_are_remembered() {
+        let buckets: Buckets<usize> = Buckets::new(NonZeroU32::new(1), NonZeroU32::MIN).unwrap();
+        for key in 0..3 * GENERATION_KEYS_MAX {
+            assert!(!buckets.take(key).is_empty);
+        }
+        let levels = buckets.levels();
+        assert!(levels.current.len() + levels.previous.len() <= 2 * GENERATION_KEYS_MAX);
+        drop(levels);
+        assert!(buckets.take(3 * GENERATION_KEYS_MAX - 1).is_empty);
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_no_bucket_overflows() {
+        let burst = NonZeroU32::new(2).unwrap();
+        let buckets: Buckets<u8> = Buckets::new(NonZeroU32::new(1), burst).unwrap();
+        buckets.give_back(0);
+        let taken = [buckets.take(0), buckets.take(0), buckets.take(0)];
+        assert_eq!(taken.map(|left| left.is_empty), [false, false, true]);
+        buckets.give_back(0);
+        assert!(!buckets.take(0).is_empty);
+        assert!(buckets.take(0).is_empty);
+    }
 }

@@ -8,7 +8,7 @@ use kici_model::{OrgId, UserId};
 
 use super::person::enter_known;
 use super::present::{identify, is_foreign, log_provider};
-use super::{Caller, EnterError, Me, Presents, enter_person, entry};
+use super::{Caller, CountedAs, EnterError, Me, Presents, enter_person, entry};
 use crate::{App, Trouble};
 
 /// Somebody whom the provider has vouched for. They may be nobody here yet.
@@ -52,6 +52,7 @@ pub async fn arrive(app: &App, caller: Caller<'_>) -> Result<Arrival, EnterError
         }
     };
     let mut identity = identify(app, token).await?;
+    caller.report(CountedAs::Identity(&identity.key))?;
     if let Some(provider) = &app.identity {
         identity = provider.profile(token, identity).await.inspect_err(log_provider)?;
     }

@@ -58,6 +58,9 @@ pub enum EnterError {
     /// Their membership is suspended.
     #[error("Your membership in this organization is suspended")]
     Suspended,
+    /// Too many requests of theirs have come.
+    #[error("Too many requests; try again in a minute")]
+    RateLimited,
     /// They lack the permission.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -99,6 +102,7 @@ impl Fault for EnterError {
             | Self::Disabled { .. }
             | Self::Suspended
             | Self::Denied(_) => Kind::Denied,
+            Self::RateLimited => Kind::TooMany,
             Self::Trouble(trouble) => trouble.kind(),
         }
     }
@@ -117,6 +121,7 @@ impl Fault for EnterError {
             Self::Ambiguous(_) => "ambiguous_org",
             Self::Disabled { .. } => "org_disabled",
             Self::Suspended => "member_suspended",
+            Self::RateLimited => "rate_limited",
             Self::Denied(_) => "insufficient_permission",
             Self::Trouble(trouble) => trouble.code(),
         }

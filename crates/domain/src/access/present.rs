@@ -67,6 +67,7 @@ pub(super) async fn authenticate(
     if !known.credential.state.is_usable(now) {
         return Err(nobody(&presented));
     }
+    caller.report_known(&known)?;
     if let Means::Token(id) = &known.credential.means {
         app.notes.used(id, now);
     }

@@ -120,7 +120,8 @@ pub async fn finish(app: &App, callback: Callback<'_>) -> Result<Finished, SignI
     let had = callback.session.map(Presents::Cookie);
     let request_id = callback.request_id;
     let operation = Operation::new("GET", "/auth/callback".into());
-    sessions::end(app, Caller { presents: had, request_id, operation: &operation }).await?;
+    let caller = Caller { presents: had, request_id, operation: &operation, observer: None };
+    sessions::end(app, caller).await?;
     let me = access::settle(app, &arrival).await?;
     let session = sessions::begin(app, &me, callback.user_agent).await?;
     Ok(Finished { session, return_to: sealed.return_to })

@@ -12,7 +12,7 @@ use kici_wire::{
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::field::display;
 
-use super::{say_goodbye, tell};
+use super::{TokenCheck, Unauthenticated, say_goodbye, tell};
 use crate::connection::Connection;
 use crate::hub::Admitted;
 use crate::{Frame, Hub, Received};
@@ -24,6 +24,8 @@ const FIRST_FRAME: usize = 256 * 1024;
 pub(super) enum Refusal {
     /// It has gone by itself.
     Gone,
+    /// It was silent, and others need its place.
+    Evicted,
     Told {
         code: CloseCode,
         reason: String,
@@ -34,24 +36,48 @@ impl Refusal {
     fn new(code: CloseCode, reason: impl Into<String>) -> Self {
         Self::Told { code, reason: reason.into() }
     }
+
+    pub(super) fn is_eviction(&self) -> bool {
+        matches!(self, Self::Evicted)
+    }
 }
 
 /// Authenticates, and takes the connection in.
-pub(super) async fn admit<I, E>(
+pub(super) async fn admit<I, E, U>(
     app: &App,
     hub: &Hub,
     incoming: &mut I,
     end: Instant,
+    peer: &U,
 ) -> Result<(Link, Arc<Connection>), Refusal>
 where
     I: Stream<Item = Result<Received, E>> + Unpin,
+    U: Unauthenticated,
 {
-    let request = first_frame(incoming, end).await?;
+    let request = tokio::select! {
+        biased;
+        () = peer.evicted() => return Err(Refusal::Evicted),
+        request = first_frame(incoming, end) => request?,
+    };
     if request.protocol_version < PROTOCOL_VERSION {
         let reason = format!("protocol version {PROTOCOL_VERSION} or later is needed");
         return Err(Refusal::new(CloseCode::ProtocolError, reason));
     }
-    let link = access::enter_link(app, &request.token).await.map_err(refused)?;
+    tokio::select! {
+        biased;
+        () = peer.evicted() => return Err(Refusal::Evicted),
+        allowed = peer.begin_check(&request.token) => {
+            allowed.map_err(|reason| Refusal::new(CloseCode::LimitReached, reason))?;
+        }
+    }
+    let entered = access::enter_link(app, &request.token).await;
+    peer.checked(match &entered {
+        // A working key of a disabled organization is no guess.
+        Ok(_) | Err(EnterError::Disabled { .. }) => TokenCheck::Valid,
+        Err(EnterError::Trouble(_)) => TokenCheck::Failed,
+        Err(_) => TokenCheck::Invalid,
+    });
+    let link = entered.map_err(refused)?;
     let admitted = hub.admit(&link).map_err(|error| refused(Trouble::from(error).into()))?;
     let connection = match admitted {
         Admitted::In(connection) => connection,
@@ -139,12 +165,24 @@ pub(super) async fn refuse<O: Sink<Frame> + Unpin>(
     from: Option<IpAddr>,
 ) {
     let from = from.map(display);
-    let Refusal::Told { code, reason } = refusal else {
-        tracing::debug!(from, "a connection has gone before it told who it is");
-        return;
+    let is_eviction = refusal.is_eviction();
+    let (code, reason) = match refusal {
+        Refusal::Told { code, reason } => (code, reason),
+        Refusal::Evicted => {
+            let reason = "too many connections wait to authenticate: send `auth.request` at once";
+            (CloseCode::AuthTimeout, reason.to_owned())
+        }
+        Refusal::Gone => {
+            tracing::debug!(from, "a connection has gone before it told who it is");
+            return;
+        }
     };
     app.metrics().link_refused(code.code());
-    tracing::info!(code = code.code(), reason, from, "link refused");
+    // Evictions come as fast as a flood does; the metric counts them.
+    match is_eviction {
+        true => tracing::debug!(code = code.code(), reason, from, "link refused"),
+        false => tracing::info!(code = code.code(), reason, from, "link refused"),
+    }
     let failure = ToOrchestrator::AuthFailure(AuthFailure { reason: reason.clone() });
     if let Ok(Ok(())) =
         timeout(hub.limits.write, outgoing.send(Frame::Text(failure.to_text()))).await
