@@ -18,7 +18,7 @@ use kici_store::DatabaseUrl;
 
 use crate::serve::StopSignal;
 use crate::server::Options;
-use crate::{Server, serve, telemetry};
+use crate::{Server, descriptors, serve, telemetry};
 
 /// Where the demo keeps its things between starts.
 const FOLDER: &str = ".kici-dev";
@@ -38,11 +38,13 @@ pub(crate) async fn run(listen: SocketAddr, ephemeral: bool) -> anyhow::Result<(
     let address = listener.local_addr().context("the listener has no address")?;
     let issuer = Issuer::new(address, people(), Arc::new(SystemClock))?;
     let url = issuer.url().to_owned();
+    let options = Options::new(folder.database()?.expose());
     let options = Options {
+        bounds: descriptors::bounds(options.connections)?,
         is_local: true,
         oidc: Some(issuer.config()),
         issuer: Some(issuer),
-        ..Options::new(folder.database()?.expose())
+        ..options
     };
     let server = Server::start(listener, options).await?;
     let secrets = secrets::prepare(server.app(), folder.path(), &url).await?;

@@ -3,6 +3,7 @@
 
 pub mod cli;
 mod config;
+mod descriptors;
 mod dev;
 mod http;
 mod master_key;
@@ -16,5 +17,6 @@ mod telemetry;
 
 pub use config::Config;
 pub use dev::{Issuer, Person};
+pub use http::Bounds;
 pub use master_key::MasterKeySource;
 pub use server::{Options, Server};

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::notify::{self, notify};
 use crate::server::Options;
-use crate::{Config, Server, telemetry};
+use crate::{Config, Server, descriptors, telemetry};
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
@@ -14,9 +14,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    let bounds = descriptors::bounds(config.database.connections)?;
     let mut stop = StopSignal::listen()?;
     let listener = bind(config.server.listen).await?;
-    let server = Server::start(listener, options(config)).await?;
+    let server = Server::start(listener, Options { bounds, ..options(config) }).await?;
     let metrics = server.metrics_address().map(|address| address.to_string());
     tracing::info!(address = %server.address(), metrics, "serving");
     notify(notify::READY);

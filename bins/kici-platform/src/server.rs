@@ -17,7 +17,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::descriptors::OPERATOR_CONNECTIONS_MAX;
 use crate::dev::Issuer;
+use crate::http::Bounds;
 use crate::master_key::{self, MasterKeySource};
 use crate::{dev, http};
 
@@ -47,6 +49,8 @@ pub struct Options {
     pub metrics_listen: Option<SocketAddr>,
     /// How often anybody may ask.
     pub rate_limits: RateLimits,
+    /// The bounds of connections to the server; its trusted proxies are those above.
+    pub bounds: Bounds,
     /// The link's limits.
     pub limits: Limits,
     /// The clock.
@@ -78,6 +82,7 @@ impl Options {
             is_local: false,
             metrics_listen: None,
             rate_limits: RateLimits::default(),
+            bounds: Bounds::default(),
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
         }
@@ -104,13 +109,16 @@ impl Server {
     /// # Errors
     /// The database can't be reached or brought up to date, or something else listens where the
     /// metrics should.
-    pub async fn start(listener: TcpListener, options: Options) -> anyhow::Result<Self> {
+    pub async fn start(listener: TcpListener, mut options: Options) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("the listener has no address")?;
         let metrics = match options.metrics_listen {
             Some(at) => Some(crate::serve::bind(at).await?),
             None => None,
         };
         let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
+        // A link makes room for links only: as many connections as that must be left for others.
+        let most = options.limits.unauthenticated.min(options.bounds.connections.div_ceil(8));
+        options.limits.unauthenticated = most;
         let (store, hub, app) = assemble(&options, Some(address)).await?;
         if options.issuer.is_some() && !address.ip().is_loopback() {
             bail!("an issuer that believes everybody is for this machine alone");
@@ -122,13 +130,16 @@ impl Server {
             Platform::new(app.clone(), hub.clone()).with_rate_limits(options.rate_limits);
         platform.trusted_proxies = options.trusted_proxies.into();
         platform.cors_origins = options.cors_origins.into();
+        let bounds = Bounds { trusted_proxies: platform.trusted_proxies.clone(), ..options.bounds };
         platform.only_host = is_local.then(|| address.ip().to_string().into());
         let tasks = platform.tasks.clone();
         let stop = CancellationToken::new();
         let routes = kici_api::routes(platform.clone(), issuer);
-        let http = tokio::spawn(http::serve(listener, routes, stop.clone()));
+        let http = tokio::spawn(http::serve(listener, routes, bounds, stop.clone()));
         let metrics = metrics.map(|listener| {
-            tokio::spawn(http::serve(listener, kici_api::metrics(app.clone()), stop.clone()))
+            let bounds = Bounds::of(OPERATOR_CONNECTIONS_MAX);
+            let routes = kici_api::metrics(app.clone());
+            tokio::spawn(http::serve(listener, routes, bounds, stop.clone()))
         });
         tokio::spawn(write_notes(platform.clone(), stop.clone()));
         tokio::spawn(look_for_ends(app.clone(), stop.clone()));

@@ -1,5 +1,6 @@
 //! `GET /metrics`, for Prometheus, on a listener of its own: it is for who runs the server alone, and
-//! no operation of the document.
+//! no operation of the document. `/health` and `/ready` are there too: that listener has connections of
+//! its own, and answers while all others are in use.
 
 mod accept;
 
@@ -8,9 +9,12 @@ use std::sync::Arc;
 use kici_domain::App;
 use poem::http::header;
 use poem::web::Data;
-use poem::{Endpoint, EndpointExt, Request, Response, Route, get, handler};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Result, Route, get, handler};
+use poem_openapi::OpenApiService;
 
-use crate::document;
+use crate::health::Health;
+use crate::routes::{TITLE, VERSION};
+use crate::{document, problem, request_id};
 
 /// What answers on the listener of the metrics.
 #[must_use]
@@ -20,7 +24,9 @@ pub fn metrics(app: Arc<App>) -> impl Endpoint<Output = Response> + 'static {
     }
     // Requests to addresses that are no operation.
     app.metrics().expect_requests("", 404);
-    Route::new().at("/metrics", get(text)).data(app).map_to_response()
+    let health = OpenApiService::new(Health, TITLE, VERSION).into_endpoint();
+    let routes = Route::new().at("/metrics", get(text)).nest("/", health);
+    Operator { next: routes.data(app).map_to_response() }
 }
 
 #[handler]
@@ -31,4 +37,22 @@ fn text(request: &Request, app: Data<&Arc<App>>) -> Response {
         .content_type(format.media_type())
         .header(header::VARY, "Accept")
         .body(app.metrics().text_as(format))
+}
+
+/// Gives errors the body that they have elsewhere. Nothing is logged or counted: who asks does so every
+/// few seconds.
+struct Operator<E> {
+    next: E,
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Operator<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        let arrived = request_id::assign(&mut request)?;
+        let answered = self.next.call(request).await;
+        let mut response = problem::answer(&arrived, answered);
+        arrived.mark(&mut response);
+        Ok(response)
+    }
 }

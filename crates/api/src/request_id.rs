@@ -38,8 +38,8 @@ pub(crate) fn assign(request: &mut Request) -> Result<Arrived> {
 }
 
 impl Arrived {
-    /// Gives the answer its id, logs in one line what became of the request, and counts it.
-    pub(crate) fn answered(self, response: &mut Response, metrics: &Metrics) {
+    /// Gives the answer its id, and the headers that every answer has.
+    pub(crate) fn mark(&self, response: &mut Response) {
         if let Ok(value) = HeaderValue::from_str(self.id.as_str()) {
             response.headers_mut().insert(HEADER, value);
         }
@@ -47,6 +47,11 @@ impl Arrived {
         let headers = response.headers_mut();
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+
+    /// Marks the answer, logs in one line what became of the request, and counts it.
+    pub(crate) fn answered(self, response: &mut Response, metrics: &Metrics) {
+        self.mark(response);
         let (status, after) = (response.status().as_u16(), self.begun.elapsed());
         let operation = response.data::<OperationId>().map_or("", |id| id.0);
         metrics.answered(operation, status, after);

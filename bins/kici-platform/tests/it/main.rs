@@ -69,6 +69,7 @@ mod sign_in;
 mod slow_database;
 mod small_disk;
 mod smtp;
+mod sockets;
 mod sources;
 mod support;
 mod teams;
