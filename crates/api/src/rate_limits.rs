@@ -20,8 +20,8 @@ use poem::{Request, Response, Result};
 
 use buckets::Buckets;
 pub(crate) use buckets::Left;
-use callers::{ORG_FACTOR, PERSON_FACTOR, Rates};
 pub(crate) use callers::RequestLimits;
+use callers::{ORG_FACTOR, PERSON_FACTOR, Rates};
 pub(crate) use deliveries::CountedDelivery;
 use deliveries::Deliveries;
 use failures::Failures;

@@ -11,7 +11,6 @@ use poem::http::{Uri, header};
 use poem::web::Html;
 use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response, Result, Route, get, handler};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 

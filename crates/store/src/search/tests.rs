@@ -49,7 +49,7 @@ fn pool_size(db: &DatabaseConnection) -> u32 {
 /// All connections for searches, taken away.
 async fn taken(store: &Store) -> Vec<DatabaseTransaction> {
     let mut taken = Vec::new();
-    for _ in 0..pool_size(&store.search.pool) {
+    for _ in 0..pool_size(&store.search.pool.db) {
         taken.push(store.search.pool.db.begin().await.unwrap());
     }
     taken
@@ -69,15 +69,15 @@ on_both_databases! {
     async fn searches_take_at_most_two_of_the_connections(database: Database) {
         for (connections, searching) in [(2, 1), (3, 1), (4, 2), (16, 2)] {
             let store = Store::open(database.url(), connections).await.unwrap();
-            assert_eq!(pool_size(&store.search.pool), searching, "{connections}");
-            assert_eq!(pool_size(&store.read), connections - searching, "{connections}");
+            assert_eq!(pool_size(&store.search.pool.db), searching, "{connections}");
+            assert_eq!(pool_size(&store.read.db), connections - searching, "{connections}");
             store.close().await.unwrap();
         }
         fill(&database).await;
         for connections in [1, 2] {
             let store = Store::open(database.url(), connections).await.unwrap();
             assert_eq!(search(&store, &org("org_a"), "bulk-100024999").await.unwrap(), 1);
-            store.ping().await.unwrap();
+            store.read.db.ping().await.unwrap();
             store.close().await.unwrap();
         }
     }
@@ -101,7 +101,7 @@ on_both_databases! {
             let list = event_log::filtered(&orgs[1], &EventFilter::default());
             let page = store.newest_matching(&orgs[1], list, None, Limit::DEFAULT).await.unwrap();
             assert_eq!(page.page.items.len(), 1);
-            store.ping().await.unwrap();
+            store.read.db.ping().await.unwrap();
         });
         for read in reads {
             tokio::time::timeout(PATIENCE, read).await.unwrap();
