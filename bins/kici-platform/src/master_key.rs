@@ -145,8 +145,8 @@ async fn make(
 
 /// Commands have no log.
 fn announce(file: &Path, id: &MasterKeyId) {
-    const ADVICE: &str = "back it up apart from the database, which is of no use without it; \
-        every node needs the same file";
+    const ADVICE: &str = "back it up apart from the database, on which no server starts \
+        without it; every node needs the same file";
     if tracing::dispatcher::has_been_set() {
         tracing::warn!(file = %file.display(), key = %id, "master key made: {ADVICE}");
     } else {
@@ -243,8 +243,8 @@ pub(crate) fn create(file: &Path) -> anyhow::Result<()> {
     print::line(&format!("master key     {id}"))?;
     print::line(&format!("file           {}", file.display()))?;
     print::line(
-        "\nBack it up apart from the database, which is of no use without it. Every node needs the \
-         same file, readable for the server's user alone.",
+        "\nBack it up apart from the database, on which no server starts without it. Every node needs \
+         the same file, readable for the server's user alone.",
     )
 }
 

@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 use kici_testkit::{Database, on_both_databases};
 
@@ -64,7 +65,8 @@ on_both_databases! {
 /// `serve` with a file, and an organization that was made before.
 pub(crate) struct Served {
     child: Child,
-    log: BufReader<ChildStderr>,
+    /// Reads its log from then on: a server whose log is not read stops at some point.
+    log: Option<JoinHandle<String>>,
     pub(crate) org: String,
     /// Its owner's.
     pub(crate) token: String,
@@ -98,14 +100,19 @@ impl Served {
                 break entry["address"].as_str().unwrap().to_owned();
             }
         };
+        let log = std::thread::spawn(move || {
+            let mut rest = String::new();
+            log.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        let log = Some(log);
         Self { child, log, org: word("organization"), token: word("token"), address, start_log }
     }
 
     /// Stops it in order; gives the rest of its log.
     pub(crate) fn stop(&mut self) -> String {
         kill(self.child.id());
-        let mut rest = String::new();
-        self.log.read_to_string(&mut rest).unwrap();
+        let rest = self.log.take().unwrap().join().unwrap();
         assert!(self.child.wait().unwrap().success(), "{rest}");
         rest
     }

@@ -238,6 +238,10 @@ on_both_databases! {
         std::fs::rename(&kept, &wrong).unwrap();
         site.succeeds(&["org", "list"]);
         site.succeeds(&["config", "check"]);
+        // Another key with the same id: no more than a chance of 1 in 2^64, and an attack.
+        let sql = "UPDATE master_keys SET check_value = '00'";
+        kici_migration::execute(database.url(), sql).await.unwrap();
+        site.is_refused(&[&id, wrong.to_str().unwrap(), "is not the one of this id"]);
     }
 
     async fn keys_from_before_are_sealed_and_stay_the_same(database: Database) {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod authn;
+mod master_keys;
 mod org_chart;
 mod plan;
 mod pools;
