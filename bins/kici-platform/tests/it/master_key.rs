@@ -246,8 +246,11 @@ on_both_databases! {
 
     async fn keys_from_before_are_sealed_and_stay_the_same(database: Database) {
         let secret = "0123456789abcdef".repeat(4);
-        let sql = format!("INSERT INTO server_keys (name, secret, created_at) VALUES ('cursors', '{secret}', '2026-11-22T12:00:00+00:00')");
-        kici_migration::execute(database.url(), &sql).await.unwrap();
+        // The second row keeps SQLite from writing the sealed form over the first one by chance.
+        for (name, secret) in [("cursors", &*secret), ("other", "x")] {
+            let sql = format!("INSERT INTO server_keys (name, secret, created_at) VALUES ('{name}', '{secret}', '2026-11-22T12:00:00+00:00')");
+            kici_migration::execute(database.url(), &sql).await.unwrap();
+        }
         let site = Site::new(&database);
         assert!(contains(&site.backup(), secret.as_bytes()));
         let platform = TestPlatform::start(&database).await.unwrap();

@@ -39,7 +39,8 @@ on_both_databases! {
         store.retire_master_keys_but(new.id()).await.unwrap();
         assert_eq!(store.master_keys().await.unwrap(), [registered(&old, 1), registered(&new, 3)]);
         let rows = store.server_keys_not_sealed_by(new.id(), 10).await.unwrap();
-        let [row] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!(rows.len(), 1);
+        let row = rows.first().unwrap();
         let resealed = seal(&new);
         assert!(store.reseal_server_key(row, &resealed).await.unwrap());
         // What another server has changed meanwhile is left as it is.
