@@ -9,7 +9,8 @@ const PLACES: [&str; 3] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/lo
 /// Installs it if that is ours to do; elsewhere its test says that it is left out.
 pub(crate) fn ensure() -> anyhow::Result<()> {
     let is_there = || PLACES.iter().any(|place| Path::new(place).exists());
-    if !is_there() && !(debian::install(&["pgbouncer"])? && is_there()) {
+    let is_installed = is_there() || (debian::install(&["pgbouncer"])? && is_there());
+    if !is_installed {
         eprintln!("PgBouncer is not installed: its test is left out");
     }
     Ok(())

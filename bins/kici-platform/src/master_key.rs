@@ -1,7 +1,7 @@
 //! Where master keys come from: files, the environment, or a file that the first start makes.
 
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
@@ -223,6 +223,12 @@ fn write(file: &Path, entropy: &dyn Entropy) -> std::io::Result<MasterKeyId> {
 fn write_new(file: &Path, content: &str) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     let mut opened = options.write(true).create_new(true).mode(0o600).open(file)?;
+    // What root makes beside a database belongs to the server's user, whose folder it is.
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")))?;
+    if opened.metadata()?.uid() == 0 && folder.uid() != 0 {
+        fchown(&opened, Some(folder.uid()), Some(folder.gid()))?;
+    }
     opened.write_all(content.as_bytes())?;
     opened.sync_all()
 }

@@ -36,7 +36,7 @@ pub(crate) struct IdentityLink {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct IdentityLinkList {
-    /// Those linked first at its head.
+    /// By provider.
     identity_links: Vec<IdentityLink>,
     /// Where the next page begins; `null` on the last.
     next_cursor: Option<String>,

@@ -53,7 +53,7 @@ impl Fault for IdentityLinksError {
     }
 }
 
-/// A page of the person's accounts, those linked first at its head.
+/// A page of the person's accounts, by provider.
 ///
 /// # Errors
 /// A tampered cursor, or the database fails.
@@ -63,8 +63,8 @@ pub async fn list(
     limit: Limit,
     cursor: Option<&str>,
 ) -> Result<Page<IdentityLink, String>, ListError> {
-    let after = app.after(me.id().as_str(), LIST, cursor)?;
-    let page = app.store.identity_links(me.grant(), after.as_ref(), limit).await?;
+    let after: Option<String> = app.after(me.id().as_str(), LIST, cursor)?;
+    let page = app.store.identity_links(me.grant(), after.as_deref(), limit).await?;
     Ok(app.page(me.id().as_str(), LIST, page))
 }
 

@@ -33,6 +33,7 @@ pub mod personal_tokens;
 pub mod ports;
 mod quotas;
 mod readiness;
+mod retry;
 pub mod roles;
 pub mod service_accounts;
 pub mod sessions;

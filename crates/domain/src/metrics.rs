@@ -101,6 +101,18 @@ struct BodyRefusal {
     share: &'static str,
 }
 
+/// Budgets of memory for bodies, and the shares that they are divided into.
+const BODY_REFUSALS: [(&str, &str); 8] = [
+    ("deliveries", "server"),
+    ("deliveries", "organization"),
+    ("deliveries", "network"),
+    ("api", "server"),
+    ("api", "network"),
+    ("api", "credential"),
+    ("unauthenticated", "server"),
+    ("unauthenticated", "network"),
+];
+
 /// What became of a frame that an orchestrator has sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameResult {
@@ -248,6 +260,9 @@ impl Metrics {
         for result in FrameResult::ALL.map(FrameResult::as_str) {
             drop(self.frames.get_or_create(&Frame { result }));
         }
+        for (budget, share) in BODY_REFUSALS {
+            drop(self.bodies_refused.get_or_create(&BodyRefusal { budget, share }));
+        }
         for outcome in MailOutcome::ALL.map(MailOutcome::as_str) {
             drop(self.mails.get_or_create(&Outcome { outcome }));
         }
@@ -281,6 +296,7 @@ impl Metrics {
 
     /// A body was refused since a share of a budget of memory is used up.
     pub fn body_refused(&self, budget: &'static str, share: &'static str) {
+        debug_assert!(BODY_REFUSALS.contains(&(budget, share)), "{budget} {share}");
         self.bodies_refused.get_or_create(&BodyRefusal { budget, share }).inc();
     }
 

@@ -4,6 +4,7 @@ use kici_model::orchestrators::{DashboardWrites, Orchestrator};
 use kici_model::page::{Limit, Page};
 use kici_rbac::perm;
 
+use crate::retry::retry_contention;
 use crate::{App, Link, ListError, Org, Trouble};
 
 const LIST: &str = "orchestrators";
@@ -58,7 +59,10 @@ pub async fn keep_dashboard_writes(
     if app.store.kept_dashboard_writes(link.grant(), cluster).await?.as_ref() == Some(writes) {
         return Ok(());
     }
-    let mut tx = app.store.record().await?;
-    tx.keep_dashboard_writes(link.grant(), cluster, writes, app.clock.now()).await?;
-    Ok(tx.commit().await?)
+    retry_contention(|| async {
+        let mut tx = app.store.record().await?;
+        tx.keep_dashboard_writes(link.grant(), cluster, writes, app.clock.now()).await?;
+        Ok(tx.commit().await?)
+    })
+    .await
 }

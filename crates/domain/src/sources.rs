@@ -10,6 +10,7 @@ use kici_rbac::perm;
 use kici_wire::{Accepted, Known, RegisteredSource, Rejected, shorten};
 use serde_json::json;
 
+use crate::retry::retry_contention;
 use crate::{App, Link, ListError, Org, Trouble};
 
 const LIST: &str = "sources";
@@ -83,7 +84,7 @@ pub async fn register(
     }
     // In one order for everybody: two siblings that register the same keys don't block each other.
     good.sort_by(|one, other| one.routing_key.cmp(&other.routing_key));
-    let beyond = keep(app, link, &good, most).await?;
+    let beyond = retry_contention(|| keep(app, link, &good, most)).await?;
     if !good.is_empty() {
         app.unknown.forget(link.org());
     }
@@ -146,6 +147,14 @@ async fn keep(
 /// # Errors
 /// The database fails; then none was removed.
 pub async fn deregister(
+    app: &App,
+    link: &Link,
+    routing_keys: &[RoutingKey],
+) -> Result<Vec<RoutingKey>, Trouble> {
+    retry_contention(|| remove(app, link, routing_keys)).await
+}
+
+async fn remove(
     app: &App,
     link: &Link,
     routing_keys: &[RoutingKey],

@@ -233,8 +233,9 @@ const LOG_PATIENCE: Duration = Duration::from_secs(1);
 const LOG_END: Duration = Duration::from_secs(10);
 /// How long a delivery waits for what the database knows of it: a body, and its sender, wait with it.
 const READ_PATIENCE: Duration = Duration::from_secs(1);
-/// The pause before the database is asked again.
-const AGAIN: Duration = Duration::from_millis(20);
+/// The first pause before the database is asked again, and the longest; each is twice the one before.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(320);
 
 /// What the database says, where it does so at once; asked again where it was lost in between.
 async fn quick<T, F>(read: impl Fn() -> F) -> Result<T, Trouble>
@@ -252,9 +253,13 @@ async fn again<T, F>(work: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
+    let mut pause = RETRY_PAUSE_MIN;
     loop {
         match work().await {
-            Err(StoreError::Unavailable(_)) => sleep(AGAIN).await,
+            Err(StoreError::Unavailable(_)) => {
+                sleep(pause).await;
+                pause = (pause * 2).min(RETRY_PAUSE_MAX);
+            }
             done => return done,
         }
     }

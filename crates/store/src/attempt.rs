@@ -9,7 +9,14 @@ tokio::task_local! {
 
 /// An attempt at a change. Clones are the same attempt.
 #[derive(Debug, Clone, Default)]
-pub struct Attempt(Arc<AtomicBool>);
+pub struct Attempt(Arc<Sent>);
+
+/// Which commits were sent, whatever came of them.
+#[derive(Debug, Default)]
+struct Sent {
+    change: AtomicBool,
+    record: AtomicBool,
+}
 
 impl Attempt {
     /// The attempt that the running task belongs to; a new one outside of any.
@@ -26,10 +33,20 @@ impl Attempt {
     /// Whether a commit of a [`WriteTx`](crate::WriteTx) was sent, whatever came of it.
     #[must_use]
     pub fn has_committed(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.change.load(Ordering::Acquire)
     }
 
-    pub(crate) fn commit_sent(&self) {
-        self.0.store(true, Ordering::Release);
+    /// Whether a commit of a [`RecordTx`](crate::RecordTx) was sent, whatever came of it.
+    #[must_use]
+    pub fn has_recorded(&self) -> bool {
+        self.0.record.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn change_sent(&self) {
+        self.0.change.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn record_sent(&self) {
+        self.0.record.store(true, Ordering::Release);
     }
 }

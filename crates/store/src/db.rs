@@ -107,7 +107,9 @@ impl Store {
         let availability = &self.read.availability;
         let mut left = self.connections;
         loop {
-            match availability.unless_down(self.rows_once(sql, texts)).await? {
+            // Boxed, since a wait for a connection is a future of many KiB, and each caller would hold it.
+            let asked = Box::pin(self.rows_once(sql, texts));
+            match availability.unless_down(asked).await? {
                 Err(error) if left > 0 && is_broken(&error) => {
                     self.health.read_failed_in_driver(&error);
                     left -= 1;

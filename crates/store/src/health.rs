@@ -9,6 +9,9 @@ use sea_orm::{DbErr, sqlx};
 
 use crate::error::{self, Failure};
 
+/// How often a failure is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Shared by all pools of a store.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Health(Arc<State>);
@@ -21,6 +24,8 @@ struct State {
     is_read_only: AtomicBool,
     /// The file is damaged. It stays so until the server is started again.
     is_corrupt: AtomicBool,
+    /// When a failure was last logged.
+    logged: Mutex<Option<Instant>>,
     /// Connections that were opened before this moment are closed instead of used.
     oldest: Mutex<Option<Instant>>,
 }
@@ -40,17 +45,30 @@ impl Health {
         match error::failure(error) {
             Some(Failure::ReadOnly) => {
                 self.0.is_read_only.store(true, Ordering::Release);
-                self.0.is_failing.store(true, Ordering::Release);
+                self.fails(error);
             }
             Some(Failure::Lost) => {
                 self.connection_lost();
-                self.0.is_failing.store(true, Ordering::Release);
+                self.fails(error);
             }
-            Some(Failure::Storage | Failure::Exhausted) => {
-                self.0.is_failing.store(true, Ordering::Release);
+            Some(Failure::Storage | Failure::Exhausted) => self.fails(error),
+            Some(Failure::Corrupt) => {
+                self.0.is_corrupt.store(true, Ordering::Release);
+                self.fails(error);
             }
-            Some(Failure::Corrupt) => self.0.is_corrupt.store(true, Ordering::Release),
             Some(Failure::Contention | Failure::Timeout) | None => {}
+        }
+    }
+
+    fn fails(&self, error: &DbErr) {
+        self.0.is_failing.store(true, Ordering::Release);
+        let mut logged = self.0.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+            *logged = Some(Instant::now());
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "the database takes no writes"
+            );
         }
     }
 
@@ -86,6 +104,7 @@ impl Health {
                 self.connection_lost();
             }
             self.0.is_failing.store(false, Ordering::Release);
+            tracing::info!("the database takes writes again");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Accounts that people have at other providers.
 
 use kici_model::identity_links::{Account, IdentityLink};
-use kici_model::page::{Limit, Page, Position};
+use kici_model::page::{Limit, Page};
 use kici_model::text::LinkedId;
 use kici_model::{IdentityLinkId, OrgId, Timestamp, UserId};
 use kici_rbac::{Granted, perm};
@@ -17,21 +17,19 @@ use crate::{Store, StoreError, WriteTx, members, page};
 const TABLE: &str = "identity_links";
 
 impl Store {
-    /// A page of the person's accounts, those linked first at its head, beginning behind `after`.
+    /// A page of the person's accounts, by provider, beginning after `after`.
     ///
     /// # Errors
     /// The database fails.
     pub async fn identity_links(
         &self,
         grant: &Granted<perm::Person, UserId>,
-        after: Option<&Position>,
+        after: Option<&str>,
         limit: Limit,
-    ) -> Result<Page<IdentityLink, Position>, StoreError> {
-        let columns = [row::Column::LinkedAt, row::Column::Id];
-        // Not `of`, whose order is another one than that of the cursor.
+    ) -> Result<Page<IdentityLink, String>, StoreError> {
         let own = row::Column::UserId.eq(grant.tenant().as_str());
         let select = row::Entity::find().filter(own);
-        page::oldest(&self.read, select, columns, |row| (row.linked_at, &row.id), after, limit)
+        page::by_name(&self.read, select, row::Column::Provider, |row| &row.provider, after, limit)
             .await?
             .try_map(link)
     }

@@ -101,7 +101,7 @@ fn stats(pool: &Pool) -> PoolStats {
     };
     let counts = &waits.0;
     PoolStats {
-        name: *name,
+        name,
         max,
         open,
         // Both numbers are read one after the other, and may not fit for a moment.

@@ -93,7 +93,7 @@ impl WriteTx {
         orgs.extend(entries.into_iter().filter_map(|entry| entry.org));
         // Told also where nobody waits for the answer any more, and where there is none.
         let _told = changes.telling(orgs);
-        Attempt::current().commit_sent();
+        Attempt::current().change_sent();
         tx.commit().await
     }
 
@@ -110,6 +110,7 @@ impl RecordTx {
     /// # Errors
     /// The database did not commit; [`StoreError::Uncertain`] if it may have recorded it all the same.
     pub async fn commit(self) -> Result<(), StoreError> {
+        Attempt::current().record_sent();
         self.tx.commit().await
     }
 }

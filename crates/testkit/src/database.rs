@@ -1,7 +1,6 @@
 //! A database of its own for a test: empty, migrated, and gone afterwards.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context;
 
@@ -21,10 +20,7 @@ impl Database {
     /// # Errors
     /// The folder or the file can't be made.
     pub async fn sqlite() -> anyhow::Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("kici-test-{}-{count}", std::process::id()));
-        std::fs::create_dir_all(&folder).context("no temporary folder")?;
+        let folder = crate::new_folder("test")?;
         let url = format!("sqlite://{}?mode=rwc", folder.join("platform.db").display());
         kici_migration::migrate(&url).await.context("SQLite was not migrated")?;
         Ok(Self { url, folder: Some(folder) })

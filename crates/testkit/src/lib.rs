@@ -4,6 +4,7 @@
 
 mod clock;
 mod database;
+mod folder;
 mod logs;
 mod org;
 mod platform;
@@ -15,6 +16,7 @@ mod tap;
 
 pub use clock::TestClock;
 pub use database::Database;
+pub use folder::new_folder;
 pub use org::{TestMember, TestOrg};
 pub use platform::{MASTER_KEY, TestPlatform, http_client};
 

@@ -17,8 +17,7 @@ pub(crate) fn program() -> Command {
 
 on_both_databases! {
     async fn serve_runs_from_a_file_until_sigterm(database: Database) {
-        let folder = std::env::temp_dir().join(format!("kici-serve-{}-{}", std::process::id(), database.url().len()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = kici_testkit::new_folder("serve").unwrap();
         let file = folder.join("platform.toml");
         std::fs::write(&file, format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[database]\nurl = \"{}\"\n[log]\nformat = \"json\"\n",
@@ -157,8 +156,7 @@ fn a_missing_or_wrong_configuration_is_told_and_exits_with_1() {
 
 #[test]
 fn errors_at_start_are_written_in_the_format_of_the_log() {
-    let folder = std::env::temp_dir().join(format!("kici-start-errors-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = kici_testkit::new_folder("start-errors").unwrap();
     let file = folder.join("platform.toml");
     let run = |text: &str, command: &str, format: Option<&str>| {
         std::fs::write(&file, text).unwrap();

@@ -14,9 +14,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("kici-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(kici_testkit::new_folder(name).unwrap())
     }
 
     fn url(&self, rest: &str) -> String {
@@ -61,7 +59,7 @@ fn one_private_file_is_made_where_the_address_says() {
     let mut modes = folder.modes();
     modes.remove("platform.toml");
     let names: Vec<_> = modes.keys().map(String::as_str).collect();
-    assert_eq!(names, ["q x.db", "q x.db-shm", "q x.db-wal"]);
+    assert_eq!(names, ["master.key", "q x.db", "q x.db-shm", "q x.db-wal"]);
     assert!(modes.values().all(|mode| *mode == 0o600), "{modes:?}");
     server.stop();
 }

@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::slow_database::hold;
+use crate::slow_database::{hold, scene};
 use crate::support::{Post, Scene, json as body, problem};
 
 async fn sql(database: &Database, text: &str) {
@@ -48,15 +48,6 @@ async fn fail(database: &Database, table: &str, code: &str, times: u32) {
         ),
     )
     .await;
-}
-
-async fn scene() -> Option<(Database, Scene)> {
-    let Some(database) = Database::postgres().await.unwrap() else {
-        println!("left out: {} is not set; `cargo xtask test` sets it", postgres::SERVER);
-        return None;
-    };
-    let scene = Scene::on(TestPlatform::start(&database).await.unwrap()).await;
-    Some((database, scene))
 }
 
 async fn make_team(scene: &Scene, name: &str) -> reqwest::Response {
@@ -109,6 +100,18 @@ async fn a_transaction_that_lost_to_another_is_run_again_twice() {
     };
     let first = body(named().await.unwrap()).await;
     assert_eq!(body(named().await.unwrap()).await, first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_lost_to_another_is_run_again() {
+    let Some(database) = Database::postgres().await.unwrap() else { return };
+    let platform = TestPlatform::start(&database).await.unwrap();
+    fail(&database, "sources", "40001", 2).await;
+    let scene = Scene::on(platform).await;
+    assert!(holds(&database, "(SELECT last_value FROM tries) = 3").await);
+    let text = scene.platform.app().metrics().text();
+    assert!(text.contains("kici_links_closed_total{code=\"4006\"} 0"), "the link was closed");
+    body(Post::new("{}").to(&scene.platform, &scene.org).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,7 +243,7 @@ async fn a_request_that_is_cancelled_in_a_transaction_leaves_nothing_open() {
 /// What is said where a server is started on this database.
 async fn refused(url: &str) -> String {
     let options = Options { connections: 2, ..TestPlatform::options_for(url) };
-    let refused = TestPlatform::start_with(options).await.expect_err("it starts");
+    let refused = TestPlatform::start_with(options).await.unwrap_err();
     format!("{refused:#}")
 }
 
@@ -263,7 +266,7 @@ async fn another_isolation_level_or_encoding_is_refused_at_start() {
     let said = refused(&url).await;
     assert!(said.contains("LATIN1") && said.contains("UTF8 is needed"), "{said}");
     let empty = "SELECT 1 / (SELECT count(*) = 0 FROM pg_tables WHERE schemaname = 'public')::int";
-    kici_migration::execute(&url, empty).await.expect("nothing was made in it");
+    kici_migration::execute(&url, empty).await.unwrap();
     postgres::drop_database(&url).await.unwrap();
 }
 

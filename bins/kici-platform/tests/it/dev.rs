@@ -60,9 +60,7 @@ impl Drop for Dev {
 }
 
 fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("kici-dev-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+    kici_testkit::new_folder(&format!("dev-{name}")).unwrap()
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Stage {
     }
 
     async fn sample(&self, operation: &Operation, caller: &str) -> Sample {
-        Sample::of(&operation.id, &self.scene.platform, &self.scene.org, caller).await
+        Box::pin(Sample::of(&operation.id, &self.scene.platform, &self.scene.org, caller)).await
     }
 
     pub(crate) async fn call(

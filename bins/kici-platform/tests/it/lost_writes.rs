@@ -273,3 +273,38 @@ async fn a_full_disk_refuses_changes_and_deliveries_until_there_is_room() {
             .all(|key| !key["revokedAt"].is_null())
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_an_error_and_not_ready_until_a_restart() {
+    let folder = kici_testkit::new_folder("damaged").unwrap();
+    let file = folder.join("platform.db");
+    let url = format!("sqlite://{}", file.display());
+    let platform = TestPlatform::start_with(TestPlatform::options_for(&url)).await.unwrap();
+    let org = TestOrg::create(&platform, "Acme").await.unwrap();
+    platform.stop().await.unwrap();
+    let platform = TestPlatform::start_with(TestPlatform::options_for(&url)).await.unwrap();
+    let is_ready =
+        async || platform.http().get(platform.url("/ready")).send().await.unwrap().status();
+    assert_eq!(is_ready().await, StatusCode::OK);
+    let mut pages = std::fs::read(&file).unwrap();
+    // All pages but the first, which says what the file is.
+    pages[4096..].chunks_mut(4096).for_each(|page| page[..100].fill(0x5a));
+    // In place: SQLite has the file open.
+    let mut damaged = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    std::io::Write::write_all(&mut damaged, &pages).unwrap();
+    let end = tokio::time::Instant::now() + kici_testkit::PATIENCE;
+    loop {
+        let read = org.request(&platform, Method::GET, "/teams").send().await.unwrap();
+        if read.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            problem(read, 500, "internal").await;
+            break;
+        }
+        assert!(tokio::time::Instant::now() < end, "the damage is never found");
+    }
+    for _ in 0..3 {
+        assert_eq!(is_ready().await, StatusCode::SERVICE_UNAVAILABLE);
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    }
+    drop(platform.stop().await);
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use kici_model::{MasterKey, MasterKeys, OsEntropy};
@@ -23,11 +23,7 @@ struct Site {
 
 impl Site {
     fn new(database: &Database) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("kici-master-key-{}-{count}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = kici_testkit::new_folder("master-key").unwrap();
         let site = Self { folder, database_url: database.url().to_owned() };
         site.configure(&[]);
         site
@@ -428,9 +424,7 @@ const TEXT: &str = "kici_mk_0707070707070707070707070707070707070707070707070707
 
 #[test]
 fn a_key_file_is_made_for_its_owner_and_never_overwritten() {
-    let name = format!("kici-master-key-create-{}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = kici_testkit::new_folder("master-key-create").unwrap();
     let file = folder.join("a.key");
     let create = || program().args(["master-key", "create"]).arg(&file).output().unwrap();
     let made = create();

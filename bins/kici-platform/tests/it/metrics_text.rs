@@ -143,7 +143,8 @@ on_both_databases! {
         let read = Exposition::parse(&scrape(&platform, "*/*").await.1);
         let is_sqlite = database.url().starts_with("sqlite:");
         let pools: &[(&str, f64)] =
-            if is_sqlite { &[("read", 16.0), ("write", 1.0)] } else { &[("shared", 16.0)] };
+            if is_sqlite { &[("read", 14.0), ("write", 1.0)] } else { &[("shared", 14.0)] };
+        assert_eq!(read.value("kici_database_connections_max{pool=\"search\"}"), 2.0);
         for (pool, max) in pools {
             let value = |name: &str| read.value(&format!("kici_database_{name}{{pool=\"{pool}\"}}"));
             assert_eq!(value("connections_max"), *max);
@@ -155,7 +156,7 @@ on_both_databases! {
             assert_eq!(value("acquire_failures_total"), 0.0, "{pool}");
         }
         let series = read.series.keys().filter(|s| s.starts_with("kici_database_acquires_total"));
-        assert_eq!(series.count(), pools.len());
+        assert_eq!(series.count(), pools.len() + 1);
     }
 }
 

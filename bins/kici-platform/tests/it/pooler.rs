@@ -28,8 +28,7 @@ impl Pooler {
         };
         let mut url: url::Url = database.url().parse().unwrap();
         let name = url.path().trim_start_matches('/').to_owned();
-        let folder = std::env::temp_dir().join(format!("kici-pooler-{name}"));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = kici_testkit::new_folder("pooler").unwrap();
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let password = url.password().map(|word| format!(" password={word}")).unwrap_or_default();
         let settings = format!(
@@ -89,7 +88,7 @@ async fn a_pooler_in_transaction_mode_is_refused_at_start() {
     for mode in ["transaction", "statement"] {
         let Some(pooler) = Pooler::start(&database, mode).await else { return };
         let options = TestPlatform::options_for(&pooler.url);
-        let refused = TestPlatform::start_with(options).await.expect_err("it starts");
+        let refused = TestPlatform::start_with(options).await.unwrap_err();
         let said = format!("{refused:#}");
         assert!(said.contains("pool_mode = session"), "{mode}: {said}");
     }

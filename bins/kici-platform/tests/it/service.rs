@@ -13,8 +13,7 @@ use crate::commands::{Served, program};
 
 /// A folder of this test with a configuration that listens at `listen`.
 fn configuration(name: &str, database: &Database, listen: &str) -> (PathBuf, PathBuf) {
-    let folder = std::env::temp_dir().join(format!("kici-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = kici_testkit::new_folder(name).unwrap();
     let file = folder.join("platform.toml");
     let url = database.url();
     let text = format!(

@@ -21,7 +21,8 @@ pub(crate) async fn hold(database: &Database, table: &str, seconds: u32) {
     }
 }
 
-async fn scene() -> Option<(Database, Scene)> {
+/// A platform on PostgreSQL, where there is one.
+pub(crate) async fn scene() -> Option<(Database, Scene)> {
     let Some(database) = Database::postgres().await.unwrap() else {
         println!("left out: {} is not set; `cargo xtask test` sets it", postgres::SERVER);
         return None;

@@ -54,8 +54,7 @@ async fn platform(database: &Database, bounds: Bounds) -> TestPlatform {
 
 /// A configuration in a folder of its own.
 fn configuration(name: &str, database: &Database) -> (PathBuf, PathBuf) {
-    let folder = std::env::temp_dir().join(format!("kici-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = kici_testkit::new_folder(name).unwrap();
     let file = folder.join("platform.toml");
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[database]\nurl = \"{}\"\n[log]\nformat = \"json\"\n",
@@ -204,6 +203,15 @@ async fn an_address_has_its_share_of_connections() {
             }
         };
         timeout(PATIENCE, again).await.unwrap();
-        assert_eq!(org.request(&platform, Method::GET, "").send().await.unwrap().status(), 200);
+        // The socket of the last answer may still have its place.
+        let ask = async {
+            loop {
+                match org.request(&platform, Method::GET, "").send().await {
+                    Ok(answer) => return answer.status(),
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        assert_eq!(timeout(PATIENCE, ask).await.unwrap(), 200);
     }
 }

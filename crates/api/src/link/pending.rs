@@ -3,13 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kici_link::{Limits, TokenCheck, Unauthenticated};
 use tokio_util::sync::CancellationToken;
 
+use crate::client_ip;
 use crate::problem::ApiError;
 use crate::rate_limits::{Check, Limiter};
 
@@ -57,7 +58,7 @@ impl PendingLinks {
     /// # Errors
     /// None of them is silent.
     fn take(&self, address: IpAddr) -> Result<(u64, CancellationToken), ApiError> {
-        let network = network(address);
+        let network = client_ip::network(address);
         let mut table = self.table();
         let in_network = table.places.values().filter(|place| place.network == network).count();
         let made_room = if in_network >= self.most_per_network {
@@ -112,14 +113,6 @@ fn most_frequent<K: Copy + Eq + Hash>(items: impl Iterator<Item = K>) -> Option<
         counts.entry(item).or_insert((0, Reverse(index))).0 += 1;
     }
     counts.into_iter().max_by_key(|(_, rank)| *rank).map(|(item, _)| item)
-}
-
-/// The network of an address whose unauthenticated links are counted together: IPv4 /24, IPv6 /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(address) => Ipv4Addr::from(u32::from(address) >> 8 << 8).into(),
-        IpAddr::V6(_) => crate::rate_limits::network(address),
-    }
 }
 
 /// A link that has not authenticated.

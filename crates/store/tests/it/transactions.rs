@@ -135,6 +135,12 @@ async fn is_written(store: &Store, db: &DatabaseConnection) {
     assert_eq!(Timestamp::new(found), at);
 }
 
+async fn end_other_sessions(db: &DatabaseConnection) {
+    let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = \
+                current_database() AND pid <> pg_backend_pid()";
+    assert!(count(db, kill).await > 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_backend_between_statements_is_unavailable_and_keeps_nothing() {
     let Some(database) = Database::postgres().await.unwrap() else { return };
@@ -143,9 +149,7 @@ async fn a_killed_backend_between_statements_is_unavailable_and_keeps_nothing() 
     let mut tx = world.store.record().await.unwrap();
     tx.record_event(&grant, &event).await.unwrap();
     let db = connect(&database).await;
-    let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = \
-                current_database() AND pid <> pg_backend_pid()";
-    assert!(count(&db, kill).await > 0);
+    end_other_sessions(&db).await;
     let second = tx
         .accept_delivery(&grant, &event.routing_key, &event.delivery_id, "", now())
         .await
@@ -166,9 +170,7 @@ async fn a_commit_whose_answer_is_lost_is_uncertain() {
     let mut tx = world.store.record().await.unwrap();
     tx.record_event(&grant, &event).await.unwrap();
     let db = connect(&database).await;
-    let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = \
-                current_database() AND pid <> pg_backend_pid()";
-    assert!(count(&db, kill).await > 0);
+    end_other_sessions(&db).await;
     let committed = tx.commit().await.unwrap_err();
     assert!(matches!(committed, StoreError::Uncertain(_)), "{committed:?}");
 }
