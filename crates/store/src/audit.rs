@@ -24,7 +24,7 @@ pub(crate) async fn insert(tx: &Tx, entry: &AuditEntry) -> Result<(), StoreError
 
 impl Store {
     /// A page of the audit log, newest first, beginning after `after`. Where no index answers the whole
-    /// filter, it reads a bounded number of rows: see [`Filtered`].
+    /// filter, it reads a bounded number of rows: see `search.rs`.
     ///
     /// # Errors
     /// The database fails, or has no time for the search.

@@ -34,7 +34,7 @@ impl Store {
     }
 
     /// A page of the event log, newest first, beginning after `after`. Where no index answers the whole
-    /// filter, it reads a bounded number of rows: see [`Filtered`].
+    /// filter, it reads a bounded number of rows: see `search.rs`.
     ///
     /// # Errors
     /// The database fails, or has no time for the search.
